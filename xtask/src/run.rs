@@ -1,0 +1,48 @@
+//! Verbs that run other programs: `check` and `docs`.
+//!
+//! The list of what CI runs is `.ci/run` and stands there alone, so that the two cannot differ.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+/// The root of the checkout.
+pub(crate) fn root() -> &'static Path {
+    // The manifest of xtask lies one level below the root.
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap_or(Path::new("."))
+}
+
+/// Runs what CI runs.
+pub(crate) fn check(words: &[String]) -> Result<()> {
+    no_words(words)?;
+    run(Command::new("bash").arg(".ci/run"))
+}
+
+/// Builds the documentation of every crate of the workspace.
+pub(crate) fn docs(words: &[String]) -> Result<()> {
+    no_words(words)?;
+    run(Command::new("cargo")
+        .args(["doc", "--workspace", "--no-deps", "--locked"])
+        .env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// Refuses words a verb does not know.
+pub(crate) fn no_words(words: &[String]) -> Result<()> {
+    match words.first() {
+        Some(word) => bail!("does not know `{word}`"),
+        None => Ok(()),
+    }
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let shown = format!("{command:?}");
+    let status = command
+        .current_dir(root())
+        .status()
+        .with_context(|| format!("cannot run {shown}"))?;
+    ensure!(status.success(), "{shown} ended with {status}");
+    Ok(())
+}
