@@ -1,0 +1,94 @@
+//! What rooms publish and what the coordinator tells them. Every figure is a count since the crawl began unless
+//! it says "now".
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::admit::FrontierError;
+use crate::host::Host;
+use crate::outbox::Ask;
+
+/// "How do you stand?" to the frontier.
+#[derive(Clone, Copy, Debug)]
+pub struct FrontierReport;
+
+impl Ask for FrontierReport {
+    type Reply = Result<FrontierStats, FrontierError>;
+}
+
+/// The frontier in figures.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct FrontierStats {
+    /// URLs ever admitted.
+    pub known: u64,
+    /// URLs that wait now (leased ones too, until they are settled).
+    pub queued: u64,
+    /// URLs settled as done.
+    pub done: u64,
+    /// Of those, with a record in the archive.
+    pub kept: u64,
+    /// Bytes they added to the archive.
+    pub bytes: u64,
+    /// Leases that are out now.
+    pub leases: u64,
+    /// Hosts with something queued now.
+    pub hosts_active: u64,
+    /// Hosts that are not due now.
+    pub hosts_waiting: u64,
+    /// The host that is due next, and in how long.
+    pub next: Option<(String, Duration)>,
+    pub paused: bool,
+    /// `--limit` is reached: nothing more is granted.
+    pub limit_reached: bool,
+}
+
+/// "How do you stand?" to a fetcher.
+#[derive(Clone, Copy, Debug)]
+pub struct FetcherReport;
+
+impl Ask for FetcherReport {
+    type Reply = FetcherStats;
+}
+
+/// A fetcher in figures, all of now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FetcherStats {
+    pub leases: usize,
+    pub in_flight: usize,
+    /// The host whose delay ends first, and in how long.
+    pub next: Option<(Host, Duration)>,
+    /// Connections kept for a next request.
+    pub connections_idle: usize,
+    pub dns_entries: usize,
+}
+
+/// An order to the frontier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrontierOrder {
+    /// Refuse claims; settles, extends, releases and admits go on. Outlives a restart.
+    Pause,
+    Resume,
+    /// Make everything durable (the end of a drain).
+    Flush,
+}
+
+impl Ask for FrontierOrder {
+    type Reply = Result<(), FrontierError>;
+}
+
+/// An order to a fetcher: claim no more, end the running requests, release the leases. Answered when all is done.
+#[derive(Clone, Copy, Debug)]
+pub struct Drain;
+
+impl Ask for Drain {
+    type Reply = ();
+}
+
+/// An order to storage: write what is open, make it durable, settle it, seal the files. Answered when done.
+#[derive(Clone, Copy, Debug)]
+pub struct Seal;
+
+impl Ask for Seal {
+    type Reply = Result<(), String>;
+}

@@ -1,0 +1,41 @@
+//! `keep`: a parsed page, handed from the parser to storage. Taking it means: it becomes durable, then settled.
+
+use crate::link::{Link, RefusedLink};
+use crate::outbox::Ask;
+use crate::page::Page;
+
+/// "Keep this page."
+#[derive(Debug)]
+pub struct Keep(pub ParsedPage);
+
+impl Ask for Keep {
+    type Reply = ();
+}
+
+/// A page with what was read from it.
+#[derive(Debug)]
+pub struct ParsedPage {
+    pub page: Page,
+    /// Distinct links in scope.
+    pub links: Vec<Link>,
+    /// Distinct links that will not be fetched.
+    pub refused: Vec<RefusedLink>,
+    pub facts: Facts,
+}
+
+/// What a page says of itself. Texts are bounded by the parser.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The sniffed media type's essence ("text/html").
+    pub mime: Option<String>,
+    /// True for an HTML document (a line of pages.jsonl).
+    pub html: bool,
+    pub charset: Option<&'static str>,
+    /// At most 1,024 characters.
+    pub title: Option<String>,
+    pub description: Option<String>,
+    pub language: Option<String>,
+    pub canonical: Option<String>,
+    /// The page's own robots directives, as written.
+    pub robots: Option<String>,
+}

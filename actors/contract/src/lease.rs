@@ -1,0 +1,165 @@
+//! `lease`: one fetcher's right to fetch from one host until a deadline.
+//!
+//! The frontier answers claims at once, also with nothing; a fetcher that got nothing waits for the [`Bell`] or
+//! for the next due time. The token protects the queue; only the holder's own clock protects the site (I4).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+
+use crate::admit::FrontierError;
+use crate::clock::{Boot, Clock};
+use crate::host::{Host, Origin};
+use crate::link::LinkKind;
+use crate::outbox::Ask;
+use crate::robots::RobotsRecord;
+
+/// Fencing token: grows with every lease of a host; a write under an older one is refused.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+pub struct Token(pub u64);
+
+/// "Give me hosts to fetch from."
+#[derive(Clone, Copy, Debug)]
+pub struct Claim {
+    /// At most this many hosts.
+    pub hosts: usize,
+    /// At most this many URLs of each.
+    pub urls_per_host: usize,
+}
+
+impl Ask for Claim {
+    type Reply = Result<Claimed, FrontierError>;
+}
+
+/// What is due now.
+#[derive(Debug, Default)]
+pub struct Claimed {
+    pub leases: Vec<Lease>,
+    /// Until the next host becomes due; none when no host waits for a time.
+    pub next_due: Option<Duration>,
+}
+
+/// The right to fetch these URLs of this host, one at a time.
+#[derive(Debug)]
+pub struct Lease {
+    pub host: Host,
+    pub token: Token,
+    /// In the order they are to be fetched; settled by position.
+    pub urls: Vec<Queued>,
+    /// Pause from the end of one request to the start of the next.
+    pub delay: Duration,
+    /// How long the lease holds, from the moment the claim was *sent*.
+    pub term: Duration,
+    /// What is known of robots.txt of this host's origins.
+    pub robots: Vec<(Origin, RobotsRecord)>,
+}
+
+/// One URL of a host's queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queued {
+    pub url: Box<str>,
+    pub kind: LinkKind,
+    pub depth: u16,
+    pub hops: u8,
+    /// Tries that have ended so far.
+    pub tries: u8,
+    /// Where it was found.
+    pub via: Option<Box<str>>,
+}
+
+/// "I still work on it." Answered with the new term from now, or false when the lease is lost.
+#[derive(Clone, Debug)]
+pub struct Extend {
+    pub host: Host,
+    pub token: Token,
+}
+
+impl Ask for Extend {
+    type Reply = Result<Option<Duration>, FrontierError>;
+}
+
+/// "I am done with this host." URLs that were not handed on come back; those in the ring are settled by it.
+#[derive(Clone, Debug)]
+pub struct Release {
+    pub host: Host,
+    pub token: Token,
+    /// How many of the lease's URLs went into the ring, from the first.
+    pub handed: usize,
+    /// When the last request to the host ended; none if none was sent.
+    pub last_end: Option<Boot>,
+}
+
+impl Ask for Release {
+    type Reply = Result<(), FrontierError>;
+}
+
+/// "This host wants more time." Answered before the next request is sent.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    pub host: Host,
+    pub token: Token,
+    /// A delay learned (Crawl-delay); the host keeps the longest of this and ours.
+    pub delay: Option<Duration>,
+    /// Rest the host for this long from now (Retry-After, robots unreachable).
+    pub rest: Option<Duration>,
+}
+
+impl Ask for Schedule {
+    type Reply = Result<(), FrontierError>;
+}
+
+/// "May this lease's host be fetched at this address?" At most so many hosts of an address at once.
+#[derive(Clone, Debug)]
+pub struct EnterAddress {
+    pub host: Host,
+    pub token: Token,
+    pub address: std::net::IpAddr,
+}
+
+impl Ask for EnterAddress {
+    /// False: the address is busy; release the lease and let the host rest a little.
+    type Reply = Result<bool, FrontierError>;
+}
+
+/// Rings when a host may have become due.
+#[derive(Clone, Debug, Default)]
+pub struct Bell(Arc<Notify>);
+
+impl Bell {
+    /// Wakes one waiting fetcher, or the next that comes to wait.
+    pub fn ring(&self) {
+        self.0.notify_one();
+    }
+
+    /// Waits for the bell, at most `limit`.
+    pub async fn heard(&self, limit: Duration) {
+        let _either = tokio::time::timeout(limit, self.0.notified()).await;
+    }
+}
+
+/// The holder's own guard: true while a request that may take `longest` can still end inside the lease.
+pub fn guard(clock: &Clock, claimed_at: Boot, term: Duration, longest: Duration) -> bool {
+    clock.boot().after(longest) <= claimed_at.after(term)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Wall;
+
+    #[test]
+    fn the_guard_closes_before_the_lease_ends() {
+        let clock = Clock::manual(Wall(0));
+        let claimed = clock.boot();
+        let (term, longest) = (Duration::from_secs(90), Duration::from_secs(30));
+        assert!(guard(&clock, claimed, term, longest));
+        clock.advance(Duration::from_secs(60));
+        assert!(guard(&clock, claimed, term, longest));
+        clock.advance(Duration::from_millis(1));
+        assert!(!guard(&clock, claimed, term, longest));
+    }
+}

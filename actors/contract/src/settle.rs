@@ -1,0 +1,99 @@
+//! `settle`: outcome and links, back to the frontier; closes the ring.
+//!
+//! Sent by storage after the group's records are durable. The frontier puts the links in before it settles the
+//! URL, in one atomic step of the host's shard. Idempotent under (host, token, position).
+
+use crate::admit::FrontierError;
+use crate::host::{Host, Origin};
+use crate::keep::ParsedPage;
+use crate::lease::Token;
+use crate::link::Link;
+use crate::outbox::Ask;
+use crate::outcome::Outcome;
+use crate::page::{Fate, PageLife, Place};
+use crate::robots::RobotsRecord;
+
+/// The settles of one durable group.
+#[derive(Debug)]
+pub struct SettleBatch {
+    pub settles: Vec<Settle>,
+}
+
+impl Ask for SettleBatch {
+    /// One answer for each settle, in order.
+    type Reply = Result<Vec<Settled>, FrontierError>;
+}
+
+/// What became of one page.
+#[derive(Clone, Debug)]
+pub struct Settle {
+    pub host: Host,
+    pub token: Token,
+    pub what: Settles,
+    /// The URL, where its links were found.
+    pub via: Box<str>,
+    pub links: Vec<Link>,
+}
+
+/// What of the lease is settled.
+#[derive(Clone, Debug)]
+pub enum Settles {
+    /// The URL at this position of the lease.
+    Url {
+        position: u32,
+        outcome: Outcome,
+        fate: Fate,
+        /// A record of it is in the archive: counts towards `--limit`.
+        kept: bool,
+        /// Bytes it added to the archive: count towards `--size-limit`.
+        bytes: u64,
+    },
+    /// An origin's robots.txt.
+    Robots {
+        origin: Origin,
+        record: Box<RobotsRecord>,
+    },
+    /// Nothing but links.
+    Beside,
+}
+
+/// How a settle was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    Applied,
+    /// It was settled before; nothing changed.
+    Duplicate,
+    /// Its lease has ended: the URL will come again.
+    Fenced,
+}
+
+/// Splits a kept page into its settle and its life, which ends when the frontier has answered. All else of the
+/// page (body, heads, facts) is dropped here.
+pub fn settle_of(parsed: ParsedPage, kept: bool, bytes: u64) -> (Settle, PageLife) {
+    let ParsedPage { page, links, .. } = parsed;
+    let what = match page.place {
+        Place::Queue(position) => {
+            let (outcome, fate) = (page.verdict.outcome, page.verdict.fate);
+            Settles::Url {
+                position,
+                outcome,
+                fate,
+                kept: kept && fate == Fate::Done,
+                bytes,
+            }
+        }
+        Place::Robots { origin, record, .. } => Settles::Robots { origin, record },
+        Place::Beside => Settles::Beside,
+    };
+    let via = String::from(page.url).into_boxed_str();
+    (
+        Settle {
+            host: page.host,
+            token: page.token,
+            what,
+            via,
+            links,
+        },
+        page.life,
+    )
+}
