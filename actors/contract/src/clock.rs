@@ -135,7 +135,7 @@ impl Chance {
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -146,7 +146,7 @@ impl Chance {
     /// A duration drawn evenly from `[base/2, base*3/2)`: full-width jitter around `base`.
     pub fn jitter(&mut self, base: Duration) -> Duration {
         let width = micros(base).max(1);
-        Duration::from_micros(width / 2 + self.next() % width)
+        Duration::from_micros(width / 2 + self.draw() % width)
     }
 }
 

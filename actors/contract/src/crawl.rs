@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// The settings of one crawl.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct CrawlConfig {
     pub seeds: Vec<String>,
@@ -16,18 +16,6 @@ pub struct CrawlConfig {
     pub agent: AgentConfig,
     pub pace: PaceConfig,
     pub limits: LimitsConfig,
-}
-
-impl Default for CrawlConfig {
-    fn default() -> Self {
-        Self {
-            seeds: Vec::new(),
-            scope: ScopeConfig::default(),
-            agent: AgentConfig::default(),
-            pace: PaceConfig::default(),
-            limits: LimitsConfig::default(),
-        }
-    }
 }
 
 /// Which URLs belong to the crawl (Browsertrix' and Heritrix' words).
