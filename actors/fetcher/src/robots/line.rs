@@ -1,0 +1,110 @@
+//! The lines of a robots.txt: where one ends, and which key and value it has.
+//!
+//! Knows the spellings that site owners use and that Google's reader accepts (keys that only begin with the
+//! right word, common typos, a blank instead of the colon); it does not know what a line means.
+
+/// A key that says something here; every other line is as if it were not there, and ends no group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Key {
+    UserAgent,
+    Allow,
+    Disallow,
+    Sitemap,
+    CrawlDelay,
+    /// `Content-Signal` or `Content-Usage`, by its own name.
+    Usage(&'static str),
+}
+
+/// A line and its number, from 1.
+pub(super) struct Line<'a> {
+    pub(super) number: u32,
+    pub(super) bytes: &'a [u8],
+}
+
+/// The body without a UTF-8 byte order mark, or without the part of one that is there.
+pub(super) fn without_bom(body: &[u8]) -> &[u8] {
+    let mark = b"\xef\xbb\xbf";
+    let common = body.iter().zip(mark).take_while(|(a, b)| a == b).count();
+    &body[common..]
+}
+
+/// Lines, ended by CR, LF or CRLF (RFC 9309 section 2.2).
+pub(super) fn lines(body: &[u8]) -> impl Iterator<Item = Line<'_>> {
+    let mut rest = Some(body);
+    let mut number = 0_u32;
+    std::iter::from_fn(move || {
+        let body = rest?;
+        number = number.saturating_add(1);
+        let Some(end) = memchr::memchr2(b'\n', b'\r', body) else {
+            rest = None;
+            return Some(Line {
+                number,
+                bytes: body,
+            });
+        };
+        let next = if body[end..].starts_with(b"\r\n") {
+            end + 2
+        } else {
+            end + 1
+        };
+        rest = Some(&body[next..]);
+        Some(Line {
+            number,
+            bytes: &body[..end],
+        })
+    })
+}
+
+/// The key and value of a line, if it has a key that is known here.
+pub(super) fn split(line: &[u8]) -> Option<(Key, &[u8])> {
+    let code = memchr::memchr(b'#', line)
+        .map_or(line, |comment| &line[..comment])
+        .trim_ascii();
+    let (key, value) = match memchr::memchr(b':', code) {
+        Some(colon) => (&code[..colon], &code[colon + 1..]),
+        None => {
+            // Without a colon a blank may stand for it, but only between exactly two words.
+            let blank = memchr::memchr2(b' ', b'\t', code)?;
+            let value = code[blank..].trim_ascii();
+            if memchr::memchr2(b' ', b'\t', value).is_some() {
+                return None;
+            }
+            (&code[..blank], value)
+        }
+    };
+    Some((key_of(key.trim_ascii())?, value.trim_ascii()))
+}
+
+fn key_of(key: &[u8]) -> Option<Key> {
+    const PREFIXES: &[(&[u8], Key)] = &[
+        (b"user-agent", Key::UserAgent),
+        (b"useragent", Key::UserAgent),
+        (b"user agent", Key::UserAgent),
+        (b"allow", Key::Allow),
+        (b"disallow", Key::Disallow),
+        (b"dissallow", Key::Disallow),
+        (b"dissalow", Key::Disallow),
+        (b"disalow", Key::Disallow),
+        (b"diasllow", Key::Disallow),
+        (b"disallaw", Key::Disallow),
+        (b"sitemap", Key::Sitemap),
+        (b"site-map", Key::Sitemap),
+    ];
+    const WHOLE: &[(&[u8], Key)] = &[
+        (b"crawl-delay", Key::CrawlDelay),
+        (b"crawldelay", Key::CrawlDelay),
+        (b"content-signal", Key::Usage("content-signal")),
+        (b"content-usage", Key::Usage("content-usage")),
+    ];
+    let begins = |name: &[u8]| {
+        key.get(..name.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(name))
+    };
+    let prefix = PREFIXES.iter().find(|(name, _)| begins(name));
+    let whole = || {
+        WHOLE
+            .iter()
+            .find(|(name, _)| key.eq_ignore_ascii_case(name))
+    };
+    prefix.or_else(whole).map(|(_, key)| *key)
+}
