@@ -39,6 +39,8 @@ pub struct FrontierStats {
     /// The host that is due next, and in how long.
     pub next: Option<(String, Duration)>,
     pub paused: bool,
+    /// Running time over the crawl's life, as told by [`FrontierOrder::Ran`].
+    pub ran: Duration,
     /// `--limit` is reached: nothing more is granted.
     pub limit_reached: bool,
 }
@@ -63,6 +65,22 @@ pub struct FetcherStats {
     pub dns_entries: usize,
 }
 
+/// An operator's order to the coordinator, the only room that takes any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    Pause,
+    Resume,
+    /// End the crawl by a drain; the same command resumes it.
+    Stop,
+    /// Fetch these URLs too, if the scope lets them in.
+    Add(Vec<String>),
+}
+
+impl Ask for Order {
+    /// One line for each thing done or refused, or the error.
+    type Reply = Result<Vec<String>, String>;
+}
+
 /// An order to the frontier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrontierOrder {
@@ -71,6 +89,8 @@ pub enum FrontierOrder {
     Resume,
     /// Make everything durable (the end of a drain).
     Flush,
+    /// Running time since the last such order; the store sums it over restarts.
+    Ran(Duration),
 }
 
 impl Ask for FrontierOrder {

@@ -20,6 +20,7 @@ pub mod crawl;
 pub mod error;
 pub mod fault;
 pub mod guarded;
+pub mod health;
 pub mod host;
 pub mod keep;
 pub mod lease;

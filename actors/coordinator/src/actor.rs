@@ -1,0 +1,276 @@
+//! The actor: looks at the rooms on a timer, takes orders, publishes the status, says when the crawl ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use contract::Url;
+use contract::admit::Admit;
+use contract::beacon::Beacon;
+use contract::canonical::Fingerprinter;
+use contract::clock::{Boot, Clock};
+use contract::control::{
+    FetcherReport, FetcherStats, FrontierOrder, FrontierReport, FrontierStats, Order,
+};
+use contract::health::Health;
+use contract::host::Host;
+use contract::link::{Link, LinkKind, URL_BYTES_MAX};
+use contract::outbox::{Outbox, Work};
+use contract::page::PageGauge;
+use contract::scope::{Decision, Found, Scope};
+use tokio::sync::watch;
+
+use crate::config::CoordinatorConfig;
+use crate::course::{Course, End, Limits, View};
+use crate::events;
+use crate::pace::Pace;
+use crate::status::{State, Status, eta_words, waiting_words};
+
+/// The doors and shared values the coordinator is built with.
+pub struct Doors {
+    pub report: Outbox<FrontierReport>,
+    pub order: Outbox<FrontierOrder>,
+    pub admit: Outbox<Admit>,
+    pub fetchers: Vec<Outbox<FetcherReport>>,
+    pub pages: Arc<PageGauge>,
+    pub health: Health,
+    pub scope: Arc<Scope>,
+    pub fingerprints: Fingerprinter,
+    /// Where the status is published.
+    pub status: watch::Sender<Status>,
+    /// Where the end is told, once.
+    pub end: watch::Sender<Option<End>>,
+}
+
+/// One per node.
+pub struct Coordinator {
+    config: CoordinatorConfig,
+    doors: Arc<Doors>,
+    clock: Clock,
+    /// Up to here the running time has been told to the frontier.
+    told: Boot,
+    course: Course,
+    pace: Pace,
+    looking: bool,
+    _beacon: Beacon,
+}
+
+impl Coordinator {
+    pub fn new(
+        config: CoordinatorConfig,
+        doors: Doors,
+        clock: Clock,
+        ran_before: Duration,
+        beacon: Beacon,
+    ) -> Self {
+        let told = clock.boot();
+        Self {
+            config,
+            doors: Arc::new(doors),
+            clock,
+            told,
+            course: Course::default(),
+            pace: Pace::default(),
+            looking: false,
+            _beacon: beacon,
+        }
+    }
+
+    /// Asks the rooms; the answer is judged back in the actor. One look at a time.
+    fn look(&mut self, ctx: &mut Context<Self>) {
+        if std::mem::replace(&mut self.looking, true) {
+            return;
+        }
+        let doors = self.doors.clone();
+        let now = self.clock.boot();
+        let ran = now.since(self.told);
+        let ask = async move {
+            let told = doors.order.ask(FrontierOrder::Ran(ran)).await;
+            let frontier = doors.report.ask(FrontierReport).await;
+            let mut fetchers = Vec::with_capacity(doors.fetchers.len());
+            for door in &doors.fetchers {
+                fetchers.push(door.ask(FetcherReport).await.unwrap_or_default());
+            }
+            (matches!(told, Ok(Ok(()))), frontier, fetchers)
+        };
+        ctx.spawn(ask.into_actor(self).map(move |(told, frontier, fetchers), this, _| {
+            this.looking = false;
+            if told {
+                this.told = now;
+            }
+            if let Ok(Ok(frontier)) = frontier {
+                this.judge(frontier, &fetchers);
+            }
+        }));
+    }
+
+    fn judge(&mut self, frontier: FrontierStats, fetchers: &[FetcherStats]) {
+        let now = self.clock.boot();
+        let running = frontier.ran + now.since(self.told);
+        let in_ring = u64::try_from(self.doors.pages.in_ring()).unwrap_or(0);
+        let view = View {
+            known: frontier.known,
+            queued: frontier.queued,
+            done: frontier.done,
+            leases: frontier.leases,
+            in_ring,
+            bytes: frontier.bytes,
+            limit_reached: frontier.limit_reached,
+            running,
+        };
+        let limits = Limits {
+            time: self.config.time_limit,
+            size: self.config.size_limit,
+        };
+        let end = match self.doors.health.fault() {
+            Some(fault) => Some(End::Fault(fault)),
+            None => self.course.look(&view, limits),
+        };
+        let (pages_per_s, bytes_per_s) = self.pace.look(now, frontier.done, frontier.bytes);
+        let in_flight = fetchers.iter().map(|fetcher| fetcher.in_flight).sum();
+        let in_delay = fetchers
+            .iter()
+            .filter_map(|fetcher| fetcher.next.clone())
+            .min_by_key(|(_, wait)| *wait);
+        let waiting_for = match (in_flight, in_delay, &frontier.next) {
+            (1.., ..) => None,
+            (0, Some((host, wait)), _) => Some(waiting_words(host.as_str(), wait)),
+            (0, None, Some((host, wait))) => Some(waiting_words(host, *wait)),
+            (0, None, None) => None,
+        };
+        let status = Status {
+            state: if frontier.paused {
+                State::Paused
+            } else {
+                State::Running
+            },
+            eta: eta_words(frontier.queued, pages_per_s),
+            frontier,
+            pages_per_s,
+            bytes_per_s,
+            in_flight,
+            in_ring,
+            running_ms: contract::clock::millis(running),
+            waiting_for,
+        };
+        events::looked(&status);
+        self.doors.status.send_replace(status);
+        if let Some(end) = end {
+            self.end(end);
+        }
+    }
+
+    fn end(&self, end: End) {
+        self.doors.end.send_if_modified(|first| {
+            let is_first = first.is_none();
+            if is_first {
+                events::ended(&end);
+                *first = Some(end);
+            }
+            is_first
+        });
+    }
+}
+
+impl Actor for Coordinator {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(self.config.look_every, Self::look);
+    }
+}
+
+impl Handler<Work<Order>> for Coordinator {
+    type Result = ResponseActFuture<Self, Result<Vec<String>, String>>;
+
+    fn handle(&mut self, Work { item, slot }: Work<Order>, _: &mut Self::Context) -> Self::Result {
+        events::ordered(&item);
+        if item == Order::Stop {
+            self.end(End::Stopped);
+        }
+        let doors = self.doors.clone();
+        let obey = async move {
+            let _held = slot;
+            match item {
+                Order::Pause => pass_on(&doors, FrontierOrder::Pause, "paused").await,
+                Order::Resume => pass_on(&doors, FrontierOrder::Resume, "running").await,
+                Order::Stop => Ok(vec!["stopping; the same command goes on later".to_owned()]),
+                Order::Add(urls) => add(&doors, urls).await,
+            }
+        };
+        Box::pin(obey.into_actor(self))
+    }
+}
+
+async fn pass_on(doors: &Doors, order: FrontierOrder, done: &str) -> Result<Vec<String>, String> {
+    let answer = doors
+        .order
+        .ask(order)
+        .await
+        .map_err(|error| error.to_string())?;
+    answer
+        .map(|()| vec![done.to_owned()])
+        .map_err(|error| error.to_string())
+}
+
+/// Admits what the scope lets in, as pages at depth 0; one line for each URL.
+async fn add(doors: &Doors, urls: Vec<String>) -> Result<Vec<String>, String> {
+    let mut lines = Vec::with_capacity(urls.len());
+    let mut links = Vec::with_capacity(urls.len());
+    for text in urls {
+        match link_of(doors, &text) {
+            Ok(link) => {
+                lines.push(format!("{text}: added"));
+                links.push(link);
+            }
+            Err(why) => lines.push(format!("{text}: refused: {why}")),
+        }
+    }
+    let admitted = doors
+        .admit
+        .ask(Admit {
+            links,
+            via: "operator".into(),
+            force: false,
+        })
+        .await;
+    let admitted = admitted
+        .map_err(|error| error.to_string())?
+        .map_err(|error| error.to_string())?;
+    lines.push(format!(
+        "{} new, {} known already",
+        admitted.new, admitted.known
+    ));
+    Ok(lines)
+}
+
+fn link_of(doors: &Doors, text: &str) -> Result<Link, String> {
+    let mut url = Url::parse(text).map_err(|error| error.to_string())?;
+    url.set_fragment(None);
+    let host = match url.scheme() {
+        "http" | "https" => Host::of(&url).ok_or("it has no host")?,
+        other => return Err(format!("{other} is neither http nor https")),
+    };
+    if url.as_str().len() > URL_BYTES_MAX {
+        return Err(format!("it is longer than {URL_BYTES_MAX} bytes"));
+    }
+    let found = Found {
+        kind: LinkKind::Page,
+        depth: 0,
+        hops: 0,
+        from_scope: false,
+    };
+    if let Decision::Out { rule, .. } = doors.scope.decide(&url, found) {
+        return Err(format!("out of scope ({rule})"));
+    }
+    let fingerprint = doors.fingerprints.of(&url);
+    let url = String::from(url).into_boxed_str();
+    Ok(Link {
+        host,
+        url,
+        fingerprint,
+        kind: LinkKind::Page,
+        depth: 0,
+        hops: 0,
+    })
+}

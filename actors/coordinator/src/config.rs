@@ -1,0 +1,24 @@
+//! The coordinator's configuration.
+
+use std::time::Duration;
+
+/// How the coordinator works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CoordinatorConfig {
+    /// Pause between two looks at the rooms.
+    pub look_every: Duration,
+    /// `--time-limit`: running time over the crawl's life.
+    pub time_limit: Option<Duration>,
+    /// `--size-limit`: bytes of archive.
+    pub size_limit: Option<u64>,
+}
+
+impl Default for CoordinatorConfig {
+    fn default() -> Self {
+        Self {
+            look_every: Duration::from_millis(200),
+            time_limit: None,
+            size_limit: None,
+        }
+    }
+}
