@@ -15,6 +15,7 @@ use url::Url;
 use crate::body::Body;
 use crate::cause::Deadline;
 use crate::clock::Wall;
+use crate::error::ErrorClass;
 use crate::host::{Host, Origin};
 use crate::lease::{Queued, Token};
 use crate::outbox::Ask;
@@ -133,6 +134,7 @@ pub struct PageGauge {
     in_ring: AtomicI64,
     settled: AtomicU64,
     dropped: AtomicU64,
+    errors: [AtomicU64; 3],
 }
 
 impl PageGauge {
@@ -145,6 +147,11 @@ impl PageGauge {
         self.settled.load(Ordering::Relaxed)
     }
 
+    /// Settled pages whose outcome was an error of this class, in this process.
+    pub fn errors(&self, class: ErrorClass) -> u64 {
+        self.errors[class as usize].load(Ordering::Relaxed)
+    }
+
     /// Pages that vanished before (their lease brings the URL back).
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
@@ -155,6 +162,7 @@ impl PageGauge {
 #[derive(Debug)]
 pub struct PageLife {
     gauge: Arc<PageGauge>,
+    class: Option<ErrorClass>,
     settled: bool,
 }
 
@@ -163,13 +171,22 @@ impl PageLife {
         gauge.in_ring.fetch_add(1, Ordering::AcqRel);
         Self {
             gauge: gauge.clone(),
+            class: None,
             settled: false,
         }
+    }
+
+    /// Says what the page will be counted as once it is settled.
+    pub fn judged(&mut self, outcome: Outcome) {
+        self.class = outcome.class();
     }
 
     /// The page is settled; its life ends well.
     pub fn settle(mut self) {
         self.settled = true;
+        if let Some(class) = self.class {
+            self.gauge.errors[class as usize].fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -192,9 +209,11 @@ mod tests {
     #[test]
     fn a_life_ends_once_and_says_how() {
         let gauge = Arc::new(PageGauge::default());
-        let (one, other) = (PageLife::begin(&gauge), PageLife::begin(&gauge));
+        let (mut one, other) = (PageLife::begin(&gauge), PageLife::begin(&gauge));
         assert_eq!(gauge.in_ring(), 2);
+        one.judged(Outcome::HeadTimeout);
         one.settle();
+        assert_eq!(gauge.errors(ErrorClass::Transient), 1);
         drop(other);
         assert_eq!(
             (gauge.in_ring(), gauge.settled(), gauge.dropped()),

@@ -70,7 +70,10 @@ pub enum Settled {
 /// Splits a kept page into its settle and its life, which ends when the frontier has answered. All else of the
 /// page (body, heads, facts) is dropped here.
 pub fn settle_of(parsed: ParsedPage, kept: bool, bytes: u64) -> (Settle, PageLife) {
-    let ParsedPage { page, links, .. } = parsed;
+    let ParsedPage {
+        mut page, links, ..
+    } = parsed;
+    page.life.judged(page.verdict.outcome);
     let what = match page.place {
         Place::Queue(position) => {
             let (outcome, fate) = (page.verdict.outcome, page.verdict.fate);

@@ -12,6 +12,7 @@ use contract::clock::{Boot, Clock};
 use contract::control::{
     FetcherReport, FetcherStats, FrontierOrder, FrontierReport, FrontierStats, Order,
 };
+use contract::error::ErrorClass;
 use contract::health::Health;
 use contract::host::Host;
 use contract::link::{Link, LinkKind, URL_BYTES_MAX};
@@ -24,7 +25,7 @@ use crate::config::CoordinatorConfig;
 use crate::course::{Course, End, Limits, View};
 use crate::events;
 use crate::pace::Pace;
-use crate::status::{State, Status, eta_words, waiting_words};
+use crate::status::{Errors, State, Status, eta_words, waiting_words};
 
 /// The doors and shared values the coordinator is built with.
 pub struct Doors {
@@ -56,13 +57,7 @@ pub struct Coordinator {
 }
 
 impl Coordinator {
-    pub fn new(
-        config: CoordinatorConfig,
-        doors: Doors,
-        clock: Clock,
-        ran_before: Duration,
-        beacon: Beacon,
-    ) -> Self {
+    pub fn new(config: CoordinatorConfig, doors: Doors, clock: Clock, beacon: Beacon) -> Self {
         let told = clock.boot();
         Self {
             config,
@@ -93,15 +88,18 @@ impl Coordinator {
             }
             (matches!(told, Ok(Ok(()))), frontier, fetchers)
         };
-        ctx.spawn(ask.into_actor(self).map(move |(told, frontier, fetchers), this, _| {
-            this.looking = false;
-            if told {
-                this.told = now;
-            }
-            if let Ok(Ok(frontier)) = frontier {
-                this.judge(frontier, &fetchers);
-            }
-        }));
+        ctx.spawn(
+            ask.into_actor(self)
+                .map(move |(told, frontier, fetchers), this, _| {
+                    this.looking = false;
+                    if told {
+                        this.told = now;
+                    }
+                    if let Ok(Ok(frontier)) = frontier {
+                        this.judge(frontier, &fetchers);
+                    }
+                }),
+        );
     }
 
     fn judge(&mut self, frontier: FrontierStats, fetchers: &[FetcherStats]) {
@@ -148,6 +146,11 @@ impl Coordinator {
             frontier,
             pages_per_s,
             bytes_per_s,
+            errors: Errors {
+                transient: self.doors.pages.errors(ErrorClass::Transient),
+                permanent: self.doors.pages.errors(ErrorClass::Permanent),
+                system: self.doors.pages.errors(ErrorClass::System),
+            },
             in_flight,
             in_ring,
             running_ms: contract::clock::millis(running),

@@ -13,6 +13,8 @@ pub struct Status {
     /// Pages settled as done a second, over the last 10 s.
     pub pages_per_s: f64,
     pub bytes_per_s: f64,
+    /// Settled pages that ended in an error, in this process.
+    pub errors: Errors,
     /// Requests in flight now.
     pub in_flight: usize,
     /// Pages between fetcher and settle now.
@@ -23,6 +25,36 @@ pub struct Status {
     pub waiting_for: Option<String>,
     /// Time to the end, with what it is reckoned from.
     pub eta: Option<String>,
+}
+
+/// Errors by class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Errors {
+    pub transient: u64,
+    pub permanent: u64,
+    pub system: u64,
+}
+
+impl Errors {
+    pub fn total(self) -> u64 {
+        self.transient + self.permanent + self.system
+    }
+}
+
+impl std::fmt::Display for Errors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let rows = [
+            (self.transient, "transient"),
+            (self.permanent, "permanent"),
+            (self.system, "system"),
+        ];
+        let words: Vec<_> = rows
+            .iter()
+            .filter(|(n, _)| *n > 0)
+            .map(|(n, class)| format!("{n} {class}"))
+            .collect();
+        f.write_str(&words.join(", "))
+    }
 }
 
 /// Where the crawl stands.
