@@ -1,1 +1,7 @@
-//! .
+//! The storage room.
+
+pub mod cdx;
+pub mod disk;
+pub mod error;
+mod stamp;
+pub mod warc;
