@@ -1,7 +1,6 @@
 //! The actor: looks at the rooms on a timer, takes orders, publishes the status, says when the crawl ends.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix::prelude::*;
 use contract::Url;
