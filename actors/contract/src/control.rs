@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::admit::FrontierError;
 use crate::host::Host;
+use crate::lease::{Queued, Token};
 use crate::outbox::Ask;
 
 /// "How do you stand?" to the frontier.
@@ -95,6 +96,29 @@ pub enum FrontierOrder {
 
 impl Ask for FrontierOrder {
     type Reply = Result<(), FrontierError>;
+}
+
+/// "Which URLs did you give up?" Asked for the ledger, which must hear of every URL: those after the number
+/// `told` are answered (at most a few hundred at once), those up to it are in the ledger and are forgotten.
+#[derive(Clone, Copy, Debug)]
+pub struct GivenUp {
+    pub told: u64,
+}
+
+impl Ask for GivenUp {
+    type Reply = Result<Vec<GaveUp>, FrontierError>;
+}
+
+/// A URL that ended its lease too often and is not tried again: outcome `quarantined`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GaveUp {
+    /// Rises; unique in the crawl.
+    pub number: u64,
+    pub host: Host,
+    /// The token of the lease that ended it.
+    pub token: Token,
+    /// As it stood in the queue, all tries counted.
+    pub queued: Queued,
 }
 
 /// An order to a fetcher: claim no more, end the running requests, release the leases. Answered when all is done.
