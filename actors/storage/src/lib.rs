@@ -1,7 +1,24 @@
-//! The storage room.
+//! The storage room: pages become durable, then settled.
+//!
+//! Owns the archive (`archive/`), its index (`indexes/`), the ledger (`logs/crawl.jsonl`), the page list and the
+//! reports of one output folder. It knows no fetching, no parsing and no queue: it takes [`contract::keep::Keep`]
+//! and sends [`contract::settle::SettleBatch`].
+//! Invariant (I5): a settle leaves this room only after the page's record and its ledger line are on the disk, in
+//! that order; whatever fails before, the page is not settled and comes again.
+//! Start reading at [`group::Store`], then [`archive`]; the file format is in [`warc`].
 
+pub mod archive;
 pub mod cdx;
+pub mod config;
 pub mod disk;
 pub mod error;
+pub mod group;
+pub mod jsonl;
+pub mod layout;
+pub mod ledger;
+pub mod pages;
+pub mod refused;
 mod stamp;
+#[cfg(test)]
+mod testing;
 pub mod warc;
