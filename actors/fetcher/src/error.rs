@@ -36,6 +36,9 @@ pub enum FetchError {
     Ended(Cause),
     #[error("the connection was closed early: {0}")]
     Reset(String),
+    /// The head came, and not the whole body.
+    #[error("the body ended early: {0}")]
+    Truncated(String),
     #[error("not HTTP: {0}")]
     Protocol(String),
     /// The lease ended while the connection was being made; nothing was sent (I4).
@@ -77,6 +80,7 @@ impl FetchError {
                 Layer::Page | Layer::Parse | Layer::Store | Layer::Drain => Outcome::DeadlinePage,
             },
             Self::Reset(_) => Outcome::ConnectionReset,
+            Self::Truncated(_) => Outcome::Truncated,
             Self::Protocol(_) => Outcome::ProtocolError,
             Self::NoSocket(_) | Self::Spill(_) => Outcome::NodeFailed,
         }
@@ -104,7 +108,7 @@ impl FetchError {
         )
     }
 
-    /// What reqwest says about a request; `body` tells whether its head had come.
+    /// What reqwest says about a request or a body.
     pub fn of_reqwest(error: &reqwest::Error) -> Self {
         if error.is_builder() {
             return Self::InvalidUrl(innermost(error));

@@ -1,0 +1,271 @@
+//! One exchange: a request is sent, its answer read to the end, to a limit or to what was had of it.
+//!
+//! Owns the request layer of time (head, stall, whole answer; the connect limit is the client's) and the
+//! form in which an exchange is kept: the body as received, chunking removed, coding kept; heads written from the
+//! parsed ones. It knows no robots, no retries and no leases but the moment after which nothing may be sent.
+//! Invariant: what ends an exchange early is told with the layer that ended it. Start at [`Exchanger::run`].
+
+#[cfg(test)]
+mod tests;
+
+use std::pin::pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use contract::Url;
+use contract::cause::{Cancel, Cause, Deadline, Layer};
+use contract::clock::{Boot, Clock};
+use contract::crawl::LimitsConfig;
+use contract::memory::{ByteBudget, Reservation};
+use contract::page::{Cut, Exchange};
+use http::header::HOST;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use hyper::ext::ReasonPhrase;
+use tokio::time::sleep;
+
+use crate::clients::HostClient;
+use crate::dialling::Dialling;
+use crate::error::FetchError;
+use crate::gather::{Gather, SpillDir};
+
+/// What exchanges of one fetcher share.
+#[derive(Clone, Debug)]
+pub(crate) struct Exchanger {
+    pub(crate) clock: Clock,
+    pub(crate) budget: ByteBudget,
+    pub(crate) spill: SpillDir,
+    pub(crate) times: Times,
+}
+
+/// The request layer's limits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    pub(crate) head: Duration,
+    pub(crate) stall: Duration,
+    pub(crate) answer: Duration,
+}
+
+impl Times {
+    pub(crate) fn of(limits: &LimitsConfig) -> Self {
+        let ms = Duration::from_millis;
+        Self {
+            head: ms(limits.head_ms_max),
+            stall: ms(limits.stall_ms_max),
+            answer: ms(limits.answer_ms_max),
+        }
+    }
+}
+
+/// A request.
+#[derive(Debug)]
+pub(crate) struct Ask<'a> {
+    pub(crate) url: &'a Url,
+    /// All lines but `Host`.
+    pub(crate) headers: HeaderMap,
+    /// The page's time; the exchange ends with it at the latest.
+    pub(crate) page: Deadline,
+    pub(crate) cancel: &'a Cancel,
+    /// The lease's end.
+    pub(crate) not_after: Boot,
+    /// Bytes of the body that are kept.
+    pub(crate) body_max: u64,
+    /// The request's reserve of the byte budget.
+    pub(crate) held: Reservation,
+}
+
+/// An answer of which at least the head came.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) exchange: Exchange,
+    /// Why its body ended early, when that was an error (a body cut at its limit is none).
+    pub(crate) problem: Option<FetchError>,
+}
+
+impl Exchanger {
+    /// Sends the request and reads the answer.
+    ///
+    /// # Errors
+    /// No head came, the work was cancelled, or this node could not keep the body.
+    pub(crate) async fn run(
+        &self,
+        client: &HostClient,
+        mut ask: Ask<'_>,
+    ) -> Result<Answered, FetchError> {
+        let (request, request_head) = request(ask.url, std::mem::take(&mut ask.headers))?;
+        let sent = self.clock.boot();
+        let whole = ask
+            .page
+            .child(&self.clock, Layer::Answer, self.times.answer);
+        let mut response = self.head(client, request, &ask, sent, whole).await?;
+        let head_after = self.clock.boot().since(sent);
+
+        let mut body = Gather::new(self.budget.clone(), ask.held, self.spill.clone());
+        let mut ended = Ended {
+            cut: None,
+            problem: None,
+        };
+        while ended.cut.is_none() {
+            match self.chunk(&mut response, ask.cancel, whole).await {
+                Ok(None) => break,
+                Ok(Some(mut chunk)) => {
+                    let room = ask.body_max.saturating_sub(body.len());
+                    if chunk.len() as u64 > room {
+                        ended.cut = Some(Cut::Length);
+                        chunk.truncate(usize::try_from(room).unwrap_or(usize::MAX));
+                    }
+                    body.push(chunk).await.map_err(FetchError::Spill)?;
+                }
+                Err(error) => ended = Ended::of(error)?,
+            }
+        }
+        let body = body.finish().await.map_err(FetchError::Spill)?;
+        let took = self.clock.boot().since(sent);
+        let remote = response.remote_addr();
+        let (version, status) = (response.version(), response.status());
+        let reason = reason_of(&response, version, status);
+        let headers = std::mem::take(response.headers_mut());
+        let cut = ended.cut;
+        let exchange = Exchange {
+            request_head,
+            version,
+            status,
+            reason,
+            headers,
+            body,
+            remote,
+            cut,
+            head_after,
+            took,
+        };
+        Ok(Answered {
+            exchange,
+            problem: ended.problem,
+        })
+    }
+
+    /// Sends the request and waits for the head, whose time starts when the connection stands.
+    async fn head(
+        &self,
+        client: &HostClient,
+        request: reqwest::Request,
+        ask: &Ask<'_>,
+        sent: Boot,
+        whole: Deadline,
+    ) -> Result<reqwest::Response, FetchError> {
+        let mut dialling = client.watch.begin(ask.not_after);
+        let mut send = pin!(client.http.execute(request));
+        loop {
+            let head_from = |from: Boot| Deadline {
+                at: from.after(self.times.head),
+                layer: Layer::Head,
+            };
+            let state = *dialling.borrow_and_update();
+            let until = match state {
+                Dialling::Idle => earlier(whole, head_from(sent)),
+                // The client's own limit ends it.
+                Dialling::Connecting => whole,
+                Dialling::Connected(at) => earlier(whole, head_from(at)),
+            };
+            tokio::select! {
+                biased;
+                head = &mut send => return head.map_err(|error| FetchError::of_reqwest(&error)),
+                cause = ask.cancel.cancelled() => return Err(FetchError::Ended(cause)),
+                Ok(()) = dialling.changed() => {}
+                () = sleep(until.left(&self.clock)) => return Err(FetchError::deadline(until.layer)),
+            }
+        }
+    }
+
+    /// The body's next piece; none at its end.
+    async fn chunk(
+        &self,
+        response: &mut reqwest::Response,
+        cancel: &Cancel,
+        whole: Deadline,
+    ) -> Result<Option<Bytes>, FetchError> {
+        let until = earlier(
+            whole,
+            Deadline::new(&self.clock, Layer::Stall, self.times.stall),
+        );
+        tokio::select! {
+            biased;
+            chunk = response.chunk() => chunk.map_err(|error| FetchError::of_reqwest(&error)),
+            cause = cancel.cancelled() => Err(FetchError::Ended(cause)),
+            () = sleep(until.left(&self.clock)) => Err(FetchError::deadline(until.layer)),
+        }
+    }
+}
+
+/// How a body ended.
+struct Ended {
+    cut: Option<Cut>,
+    problem: Option<FetchError>,
+}
+
+impl Ended {
+    /// What an error does to a body of which something may have come: it is kept, unless nobody wants it any more.
+    fn of(error: FetchError) -> Result<Self, FetchError> {
+        let (cut, problem) = match error {
+            FetchError::Ended(Cause::Deadline(_)) => (Cut::Time, error),
+            FetchError::Reset(text) | FetchError::Protocol(text) => {
+                (Cut::Disconnect, FetchError::Truncated(text))
+            }
+            error => return Err(error),
+        };
+        Ok(Self {
+            cut: Some(cut),
+            problem: Some(problem),
+        })
+    }
+}
+
+fn earlier(a: Deadline, b: Deadline) -> Deadline {
+    if b.at < a.at { b } else { a }
+}
+
+/// The request, and its head as hyper writes it.
+fn request(url: &Url, headers: HeaderMap) -> Result<(reqwest::Request, Vec<u8>), FetchError> {
+    let invalid = |problem: &str| FetchError::InvalidUrl(problem.to_owned());
+    let mut target = url.clone();
+    target.set_fragment(None);
+    // Names and passwords that a page puts into its links are nobody's to use. A URL with a host can lose them.
+    let (_no_password, _no_name) = (target.set_password(None), target.set_username(""));
+    let name = target.host_str().ok_or_else(|| invalid("it has no host"))?;
+    let host = target
+        .port()
+        .map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"));
+    let host =
+        HeaderValue::from_str(&host).map_err(|_| invalid("its host cannot stand in a header"))?;
+
+    let mut lines = HeaderMap::with_capacity(headers.len() + 1);
+    lines.insert(HOST, host);
+    lines.extend(headers);
+    let mut head = Vec::with_capacity(512);
+    head.extend_from_slice(b"GET ");
+    head.extend_from_slice(target[url::Position::BeforePath..].as_bytes());
+    head.extend_from_slice(b" HTTP/1.1\r\n");
+    for (name, value) in &lines {
+        head.extend_from_slice(name.as_str().as_bytes());
+        head.extend_from_slice(b": ");
+        head.extend_from_slice(value.as_bytes());
+        head.extend_from_slice(b"\r\n");
+    }
+    head.extend_from_slice(b"\r\n");
+    let mut request = reqwest::Request::new(Method::GET, target);
+    *request.headers_mut() = lines;
+    Ok((request, head))
+}
+
+/// hyper keeps a reason phrase only where it is not the usual one.
+fn reason_of(response: &reqwest::Response, version: Version, status: StatusCode) -> Vec<u8> {
+    let usual = if version < Version::HTTP_2 {
+        status.canonical_reason().unwrap_or_default()
+    } else {
+        ""
+    };
+    let own = response.extensions().get::<ReasonPhrase>();
+    own.map_or_else(
+        || usual.as_bytes().to_vec(),
+        |reason| reason.as_bytes().to_vec(),
+    )
+}

@@ -1,0 +1,366 @@
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use contract::outcome::Outcome;
+use http::header::ACCEPT;
+use tokio::io::AsyncWriteExt;
+
+use super::*;
+use crate::address::Dial;
+use crate::clients::Mould;
+use crate::dns::Dns;
+use crate::testing::{Act, Site, answer, page};
+
+struct Bench {
+    exchanger: Exchanger,
+    client: HostClient,
+    cancel: Cancel,
+    _dir: tempfile::TempDir,
+}
+
+const BODY_MAX: u64 = 3_000_000;
+
+impl Bench {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Clock::machine();
+        let dial = Dial {
+            nets: vec!["127.0.0.0/8".parse().unwrap()],
+            ports: vec![],
+        };
+        // A port that nobody listens at: these tests ask for address literals and for localhost.
+        let dns = Dns::new(Some("127.0.0.1:9".parse().unwrap()), Arc::new(dial)).unwrap();
+        let mould = Mould {
+            clock: clock.clone(),
+            tls: Arc::new(crate::testing::tls()),
+            dns: Arc::new(dns),
+            connect_limit: Duration::from_millis(300),
+            idle_limit: Duration::from_secs(30),
+        };
+        let ms = Duration::from_millis;
+        let exchanger = Exchanger {
+            clock,
+            budget: ByteBudget::new(64 << 20),
+            spill: SpillDir::new(dir.path().to_owned()),
+            times: Times {
+                head: ms(200),
+                stall: ms(200),
+                answer: ms(900),
+            },
+        };
+        Self {
+            exchanger,
+            client: mould.cast().unwrap(),
+            cancel: Cancel::new(),
+            _dir: dir,
+        }
+    }
+
+    async fn get(&self, url: &str) -> Result<Answered, FetchError> {
+        let clock = &self.exchanger.clock;
+        let url = Url::parse(url).unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+        let ask = Ask {
+            url: &url,
+            headers,
+            page: Deadline::new(clock, Layer::Page, Duration::from_secs(60)),
+            cancel: &self.cancel,
+            not_after: clock.boot().after(Duration::from_secs(90)),
+            body_max: BODY_MAX,
+            held: self.exchanger.budget.reserve().await,
+        };
+        self.exchanger.run(&self.client, ask).await
+    }
+}
+
+fn text(answered: &Answered) -> String {
+    let mut all = Vec::new();
+    answered
+        .exchange
+        .body
+        .for_each(|piece| {
+            all.extend_from_slice(piece);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    String::from_utf8(all).unwrap()
+}
+
+fn send(text: &str) -> Act {
+    Act::Send(text.as_bytes().to_vec())
+}
+
+#[tokio::test]
+async fn an_answer_is_kept_as_it_came() {
+    let site = Site::start(|path, _| match path {
+        "/odd" => answer("404 Gone Fishing", "x-a: \u{e9}\r\n", "no"),
+        "/none" => vec![send("HTTP/1.1 200 \r\ncontent-length: 0\r\n\r\n")],
+        "/chunked" => vec![send(
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
+        )],
+        "/coded" => answer("200 OK", "content-encoding: gzip\r\n", "not really gzip"),
+        "/close" => vec![send("HTTP/1.0 200 OK\r\n\r\nuntil the end"), Act::Close],
+        _ => page("hello"),
+    })
+    .await;
+    let bench = Bench::new();
+    let first = bench.get(&site.url("/a?b=c#d")).await.unwrap();
+    assert_eq!(
+        (
+            text(&first).as_str(),
+            first.exchange.cut,
+            first.exchange.status.as_u16()
+        ),
+        ("hello", None, 200)
+    );
+    assert_eq!(first.exchange.reason, b"OK");
+    assert_eq!(first.exchange.remote, Some(site.at));
+    assert_eq!(first.exchange.headers["content-type"], "text/html");
+    // Byte for byte what came over the wire, `Host` first, no user name, no fragment.
+    assert_eq!(
+        String::from_utf8(first.exchange.request_head).unwrap(),
+        site.seen()[0].head
+    );
+    assert!(site.seen()[0].head.starts_with(&format!(
+        "GET /a?b=c HTTP/1.1\r\nhost: {}\r\naccept: */*\r\n",
+        site.at
+    )));
+
+    let odd = bench.get(&site.url("/odd")).await.unwrap();
+    assert_eq!(
+        (odd.exchange.status.as_u16(), odd.exchange.reason.as_slice()),
+        (404, &b"Gone Fishing"[..])
+    );
+    assert_eq!(odd.exchange.headers["x-a"].as_bytes(), "\u{e9}".as_bytes());
+    let none = bench.get(&site.url("/none")).await.unwrap();
+    assert_eq!(
+        (none.exchange.reason.as_slice(), none.exchange.body.len()),
+        (&b""[..], 0)
+    );
+    assert_eq!(
+        text(&bench.get(&site.url("/chunked")).await.unwrap()),
+        "abcde"
+    );
+    let coded = bench.get(&site.url("/coded")).await.unwrap();
+    assert_eq!(
+        (
+            text(&coded).as_str(),
+            &coded.exchange.headers["content-encoding"] == "gzip"
+        ),
+        ("not really gzip", true)
+    );
+    let close = bench.get(&site.url("/close")).await.unwrap();
+    assert_eq!(
+        (text(&close).as_str(), close.exchange.version),
+        ("until the end", Version::HTTP_10)
+    );
+    assert!(
+        site.seen().iter().all(|seen| seen.connection == 0),
+        "one connection served them all"
+    );
+}
+
+#[tokio::test]
+async fn names_and_passwords_are_not_sent() {
+    let site = Site::start(|_, _| page("x")).await;
+    let bench = Bench::new();
+    bench
+        .get(&format!("http://me:secret@localhost:{}/", site.at.port()))
+        .await
+        .unwrap();
+    let head = site.seen()[0].head.to_ascii_lowercase();
+    assert!(
+        head.starts_with(&format!(
+            "get / http/1.1\r\nhost: localhost:{}\r\n",
+            site.at.port()
+        )),
+        "{head}"
+    );
+    assert!(
+        !head.contains("authorization") && !head.contains("secret"),
+        "{head}"
+    );
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_kept_cut() {
+    let site = Site::start(|path, _| {
+        page(&"x".repeat(if path == "/long" {
+            3_000_001
+        } else {
+            3_000_000
+        }))
+    })
+    .await;
+    let bench = Bench::new();
+    let whole = bench.get(&site.url("/")).await.unwrap();
+    assert_eq!(
+        (whole.exchange.body.len(), whole.exchange.cut),
+        (BODY_MAX, None)
+    );
+    let cut = bench.get(&site.url("/long")).await.unwrap();
+    assert_eq!(
+        (cut.exchange.body.len(), cut.exchange.cut),
+        (BODY_MAX, Some(Cut::Length))
+    );
+    assert!(cut.problem.is_none() && cut.exchange.body.chunks().is_none());
+    drop((whole, cut));
+    assert_eq!(bench.exchanger.budget.held(), 0);
+}
+
+#[tokio::test]
+async fn what_came_of_a_broken_body_is_kept() {
+    const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf";
+    let site = Site::start(|path, _| match path {
+        "/closed" => vec![send(HEAD), Act::Close],
+        "/reset" => vec![send(HEAD), Act::Wait(Duration::from_millis(50)), Act::Reset],
+        "/stalled" => vec![send(HEAD), Act::Hang],
+        "/chunk" => vec![
+            send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\nzz\r\n"),
+            Act::Hang,
+        ],
+        _ => {
+            // A drip that never stalls: only the whole answer's time ends it.
+            let mut acts = vec![send("HTTP/1.1 200 OK\r\n\r\n")];
+            acts.extend((0..100).flat_map(|_| [send("x"), Act::Wait(Duration::from_millis(50))]));
+            acts
+        }
+    })
+    .await;
+    let bench = Bench::new();
+    let check = async |path: &str, cut: Cut, outcome: Outcome| {
+        let answered = bench.get(&site.url(path)).await.unwrap();
+        let problem = answered.problem.as_ref().map(FetchError::outcome);
+        assert_eq!(
+            (answered.exchange.cut, problem),
+            (Some(cut), Some(outcome)),
+            "{path}"
+        );
+        text(&answered)
+    };
+    assert_eq!(
+        check("/closed", Cut::Disconnect, Outcome::Truncated).await,
+        "half"
+    );
+    assert_eq!(
+        check("/reset", Cut::Disconnect, Outcome::Truncated).await,
+        "half"
+    );
+    assert_eq!(
+        check("/chunk", Cut::Disconnect, Outcome::Truncated).await,
+        "half"
+    );
+    assert_eq!(
+        check("/stalled", Cut::Time, Outcome::StallTimeout).await,
+        "half"
+    );
+    assert!(
+        check("/drip", Cut::Time, Outcome::AnswerTimeout)
+            .await
+            .starts_with("xxx")
+    );
+}
+
+#[tokio::test]
+async fn what_has_no_head_says_why() {
+    let site = Site::start(|path, _| match path {
+        "/closed" => vec![Act::Close],
+        "/reset" => vec![Act::Reset],
+        "/silent" => vec![Act::Hang],
+        "/slow" => vec![send("HTTP/1.1 200 OK\r\n"), Act::Hang],
+        "/half" => vec![send("HTTP/1.1 200 OK\r\nx-"), Act::Close],
+        "/ssh" => vec![send("SSH-2.0-OpenSSH_9.7\r\n"), Act::Hang],
+        "/huge" => vec![
+            send("HTTP/1.1 200 OK\r\n"),
+            send(&format!("a: {}\r\n\r\n", "x".repeat(2_000_000))),
+            Act::Hang,
+        ],
+        _ => page(""),
+    })
+    .await;
+    let bench = Bench::new();
+    let check = async |url: String, outcome: Outcome| {
+        let error = bench.get(&url).await.unwrap_err();
+        assert_eq!(error.outcome(), outcome, "{url}: {error:?}");
+    };
+    check(site.url("/closed"), Outcome::ConnectionReset).await;
+    check(site.url("/reset"), Outcome::ConnectionReset).await;
+    check(site.url("/half"), Outcome::ConnectionReset).await;
+    check(site.url("/silent"), Outcome::HeadTimeout).await;
+    check(site.url("/slow"), Outcome::HeadTimeout).await;
+    check(site.url("/ssh"), Outcome::ProtocolError).await;
+    check(site.url("/huge"), Outcome::ProtocolError).await;
+    // A server that speaks no TLS and says so at once.
+    let plain = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = plain.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = plain.accept().await.unwrap();
+        stream
+            .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            .await
+            .unwrap();
+        std::future::pending::<()>().await;
+    });
+    check(format!("https://{at}/"), Outcome::TlsFailed).await;
+    check("http://127.0.0.1:9/".to_owned(), Outcome::ConnectFailed).await;
+    assert_eq!(bench.exchanger.budget.held(), 0);
+}
+
+#[tokio::test]
+async fn a_connection_that_never_stands_is_a_connect_timeout() {
+    // A listener whose queue is full takes no connection and refuses none.
+    let full = tokio::net::TcpSocket::new_v4().unwrap();
+    full.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let full = full.listen(1).unwrap();
+    let at = full.local_addr().unwrap();
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        held.push(tokio::spawn(tokio::net::TcpStream::connect(at)));
+    }
+    let connected = tokio::time::timeout(Duration::from_millis(200), std::future::pending::<()>());
+    let _time_for_the_queue_to_fill = connected.await;
+    let error = Bench::new()
+        .get(&format!("http://{at}/"))
+        .await
+        .unwrap_err();
+    assert_eq!(error.outcome(), Outcome::ConnectTimeout, "{error:?}");
+}
+
+#[tokio::test]
+async fn a_cancel_ends_it_at_any_point() {
+    let site = Site::start(|path, _| match path {
+        "/body" => vec![
+            send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf"),
+            Act::Hang,
+        ],
+        _ => vec![Act::Hang],
+    })
+    .await;
+    for path in ["/head", "/body"] {
+        let bench = Bench::new();
+        let (url, cancel) = (site.url(path), bench.cancel.clone());
+        let (answer, ()) = tokio::join!(bench.get(&url), async { cancel.cancel("operator") });
+        assert_eq!(answer.unwrap_err().outcome(), Outcome::Cancelled);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_stands_after_the_lease_carries_nothing() {
+    let site = Site::start(|_, _| page("x")).await;
+    let bench = Bench::new();
+    let url = Url::parse(&site.url("/")).unwrap();
+    let clock = &bench.exchanger.clock;
+    let ask = Ask {
+        url: &url,
+        headers: HeaderMap::new(),
+        page: Deadline::new(clock, Layer::Page, Duration::from_secs(60)),
+        cancel: &bench.cancel,
+        not_after: Boot(clock.boot().0 - 1),
+        body_max: BODY_MAX,
+        held: bench.exchanger.budget.reserve().await,
+    };
+    let error = bench.exchanger.run(&bench.client, ask).await.unwrap_err();
+    assert!(matches!(error, FetchError::LeaseOver(_)), "{error:?}");
+    assert!(site.seen().is_empty());
+}
