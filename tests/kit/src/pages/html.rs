@@ -3,10 +3,12 @@
 //! It knows comments, raw text (`script`, `style`, …), quoted and unquoted attributes and the common character
 //! references; no tree is built. Enough for real pages, not for hostile ones.
 
+use std::collections::HashSet;
+
 use url::Url;
 
 /// What a link means to a crawler.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Role {
     /// A page that a reader may go to.
     Page,
@@ -19,10 +21,12 @@ pub(super) enum Role {
 /// Elements whose text is no markup.
 const RAW: &[&str] = &["script", "style", "textarea", "title", "xmp", "noembed"];
 
-/// Every link of `text`, resolved against `page` or its `<base>`.
+/// Every distinct link of `text`, resolved against `page` or its `<base>`, without its fragment.
 pub(super) fn links(text: &str, page: &Url) -> Vec<(Url, Role)> {
     let mut base = page.clone();
     let mut found = Vec::new();
+    // Navigation repeats the same few links on every page; resolving is what costs.
+    let mut known = HashSet::new();
     let mut rest = text;
     while let Some(at) = rest.find('<') {
         rest = &rest[at + 1..];
@@ -55,8 +59,11 @@ pub(super) fn links(text: &str, page: &Url) -> Vec<(Url, Role)> {
             .into_iter()
             .chain(srcset.map(|target| (target, Role::Embed)))
         {
-            // A link that is no URL leads nowhere.
-            found.extend(base.join(target.trim()).ok().map(|url| (url, role)));
+            let target = target.split('#').next().unwrap_or_default().trim();
+            if known.insert((target.to_owned(), role)) {
+                // A link that is no URL leads nowhere.
+                found.extend(base.join(target).ok().map(|url| (url, role)));
+            }
         }
         if RAW.contains(&name.as_str()) {
             rest = after_raw(rest, &name);
@@ -209,7 +216,7 @@ mod tests {
         );
         check(
             "<a class=x title=\"a > b\" href = \"?q=1&amp;r=&#50;#f\">",
-            &[("http://a.test/dir/page.html?q=1&r=2#f", Page)],
+            &[("http://a.test/dir/page.html?q=1&r=2", Page)],
         );
         check("<a\nhref=\"\n../up \">", &[("http://a.test/up", Page)]);
         check(

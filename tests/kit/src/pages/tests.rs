@@ -104,8 +104,3 @@ fn git_doc_is_read_as_wget_reads_it() {
 fn the_handbook_is_read_as_wget_reads_it() {
     agrees_with_wget("/usr/share/doc/debian-handbook/html/en-US");
 }
-
-#[test]
-fn python_doc_is_read_as_wget_reads_it() {
-    agrees_with_wget("/usr/share/doc/python3/html");
-}
