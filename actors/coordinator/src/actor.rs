@@ -9,11 +9,13 @@ use contract::beacon::Beacon;
 use contract::canonical::Fingerprinter;
 use contract::clock::{Boot, Clock};
 use contract::control::{
-    FetcherReport, FetcherStats, FrontierOrder, FrontierReport, FrontierStats, Order,
+    FetcherReport, FetcherStats, FrontierOrder, FrontierReport, FrontierStats, GaveUp, GivenUp,
+    Order,
 };
 use contract::error::ErrorClass;
 use contract::health::Health;
 use contract::host::Host;
+use contract::keep::Keep;
 use contract::link::{Link, LinkKind, URL_BYTES_MAX};
 use contract::outbox::{Outbox, Work};
 use contract::page::PageGauge;
@@ -23,6 +25,7 @@ use tokio::sync::watch;
 use crate::config::CoordinatorConfig;
 use crate::course::{Course, End, Limits, View};
 use crate::events;
+use crate::given_up::HandedOver;
 use crate::pace::Pace;
 use crate::status::{Errors, State, Status, eta_words, waiting_words};
 
@@ -31,6 +34,8 @@ pub struct Doors {
     pub report: Outbox<FrontierReport>,
     pub order: Outbox<FrontierOrder>,
     pub admit: Outbox<Admit>,
+    pub given_up: Outbox<GivenUp>,
+    pub keep: Outbox<Keep>,
     pub fetchers: Vec<Outbox<FetcherReport>>,
     pub pages: Arc<PageGauge>,
     pub health: Health,
@@ -52,6 +57,7 @@ pub struct Coordinator {
     course: Course,
     pace: Pace,
     looking: bool,
+    handed_over: HandedOver,
     _beacon: Beacon,
 }
 
@@ -66,6 +72,7 @@ impl Coordinator {
             course: Course::default(),
             pace: Pace::default(),
             looking: false,
+            handed_over: HandedOver::default(),
             _beacon: beacon,
         }
     }
@@ -78,33 +85,60 @@ impl Coordinator {
         let doors = self.doors.clone();
         let now = self.clock.boot();
         let ran = now.since(self.told);
+        let forget = self.handed_over.told();
         let ask = async move {
             let told = doors.order.ask(FrontierOrder::Ran(ran)).await;
+            let given_up = match forget {
+                Some(told) => doors.given_up.ask(GivenUp { told }).await,
+                None => Ok(Ok(Vec::new())),
+            };
             let frontier = doors.report.ask(FrontierReport).await;
             let mut fetchers = Vec::with_capacity(doors.fetchers.len());
             for door in &doors.fetchers {
                 fetchers.push(door.ask(FetcherReport).await.unwrap_or_default());
             }
-            (matches!(told, Ok(Ok(()))), frontier, fetchers)
+            (matches!(told, Ok(Ok(()))), given_up, frontier, fetchers)
         };
-        ctx.spawn(
-            ask.into_actor(self)
-                .map(move |(told, frontier, fetchers), this, _| {
-                    this.looking = false;
-                    if told {
-                        this.told = now;
-                    }
-                    if let Ok(Ok(frontier)) = frontier {
-                        this.judge(frontier, &fetchers);
-                    }
-                }),
-        );
+        ctx.spawn(ask.into_actor(self).map(
+            move |(told, given_up, frontier, fetchers), this, ctx| {
+                this.looking = false;
+                if told {
+                    this.told = now;
+                }
+                if let Ok(Ok(given_up)) = given_up {
+                    this.pass_on(given_up, ctx);
+                }
+                if let Ok(Ok(frontier)) = frontier {
+                    this.judge(frontier, &fetchers);
+                }
+            },
+        ));
+    }
+
+    /// Brings what the frontier gave up to the ledger.
+    fn pass_on(&mut self, given_up: Vec<GaveUp>, ctx: &mut Context<Self>) {
+        let pages: Vec<_> = given_up
+            .into_iter()
+            .filter_map(|gave_up| self.handed_over.page(&self.clock, gave_up))
+            .collect();
+        if pages.is_empty() {
+            return;
+        }
+        let doors = self.doors.clone();
+        let hand = async move {
+            for page in pages {
+                // A closed room drops the page, which is then asked for again.
+                let _refused = doors.keep.give(Keep(page)).await;
+            }
+        };
+        ctx.spawn(hand.into_actor(self));
     }
 
     fn judge(&mut self, frontier: FrontierStats, fetchers: &[FetcherStats]) {
         let now = self.clock.boot();
         let running = frontier.ran + now.since(self.told);
-        let in_ring = u64::try_from(self.doors.pages.in_ring()).unwrap_or(0);
+        let in_ring = self.doors.pages.in_ring() + self.handed_over.in_ring();
+        let in_ring = u64::try_from(in_ring).unwrap_or(0);
         let view = View {
             known: frontier.known,
             queued: frontier.queued,

@@ -8,6 +8,7 @@ pub mod actor;
 pub mod config;
 pub mod course;
 pub mod events;
+pub mod given_up;
 pub mod pace;
 pub mod status;
 
