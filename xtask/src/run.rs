@@ -21,11 +21,17 @@ pub(crate) fn check(words: &[String]) -> Result<()> {
     run(Command::new("bash").arg(".ci/run"))
 }
 
-/// Builds the documentation of every crate of the workspace.
+/// Builds the documentation of every crate of the workspace, private items too: it is read by who changes the code.
 pub(crate) fn docs(words: &[String]) -> Result<()> {
     no_words(words)?;
     run(Command::new("cargo")
-        .args(["doc", "--workspace", "--no-deps", "--locked"])
+        .args([
+            "doc",
+            "--workspace",
+            "--no-deps",
+            "--document-private-items",
+            "--locked",
+        ])
         .env("RUSTDOCFLAGS", "-D warnings"))
 }
 

@@ -1,6 +1,6 @@
 //! An HTTP answer as a test means it, whole or broken in a chosen way, and its bytes on the wire.
 //!
-//! It knows no sockets: [`Answer::pieces`] says what to write and how long to wait before each piece, and
+//! It knows no sockets: `Answer::pieces` says what to write and how long to wait before each piece, and
 //! [`crate::origin`] does it. A library server could not lie about a length or stop in the middle; this one can.
 
 use std::io::Write as _;
