@@ -96,7 +96,9 @@ impl Archive {
     /// The disk's, or a body that cannot be read back: nothing of the page is left in the archive then.
     pub fn keep(&mut self, parsed: &ParsedPage) -> Result<Option<Kept>, StoreError> {
         let page = &parsed.page;
-        let Some(exchange) = page.exchange.as_deref().filter(|_| is_archived(parsed)) else { return Ok(None) };
+        let Some(exchange) = page.exchange.as_deref().filter(|_| is_archived(parsed)) else {
+            return Ok(None);
+        };
         if self.writer.is_full() {
             self.retire()?;
         }
@@ -112,19 +114,35 @@ impl Archive {
         let mut head = std::mem::take(&mut self.head);
         answer_head(&mut head, exchange);
         let header = |name| exchange.headers.get(name).map(http::HeaderValue::as_bytes);
-        let (coding, named) = (header(http::header::CONTENT_ENCODING), header(http::header::CONTENT_TYPE));
-        let kind = if not_modified { Kind::Revisit } else { Kind::Response };
+        let (coding, named) = (
+            header(http::header::CONTENT_ENCODING),
+            header(http::header::CONTENT_TYPE),
+        );
+        let kind = if not_modified {
+            Kind::Revisit
+        } else {
+            Kind::Response
+        };
         let response = Record {
             target: Some(page.url.as_str()),
             ip: exchange.remote.map(|remote| remote.ip()),
             protocols: &protocols,
             identified: parsed.facts.mime.as_deref(),
             truncated: exchange.cut.map(truncated),
-            refers: not_modified.then_some(Refers { profile: NOT_MODIFIED, first: None }),
+            refers: not_modified.then_some(Refers {
+                profile: NOT_MODIFIED,
+                first: None,
+            }),
             payload_digest: Some(digest),
             body: Some(&exchange.body).filter(|body| !body.is_empty()),
             packing: Packing::of(coding, named),
-            ..Record::new(kind, id, page.began, "application/http; msgtype=response", &head)
+            ..Record::new(
+                kind,
+                id,
+                page.began,
+                "application/http; msgtype=response",
+                &head,
+            )
         };
         let request = Record {
             target: Some(page.url.as_str()),
@@ -143,8 +161,14 @@ impl Archive {
         let wrote = self.writer.append(&[response, request]);
         self.head = head;
         let spans = wrote?;
-        let (Some((name, pieces)), Some(span)) = (&mut self.file, spans.first().copied()) else { return Ok(None) };
-        let mime = if not_modified { Some("warc/revisit".to_owned()) } else { named.map(cdx::mime_of) };
+        let (Some((name, pieces)), Some(span)) = (&mut self.file, spans.first().copied()) else {
+            return Ok(None);
+        };
+        let mime = if not_modified {
+            Some("warc/revisit".to_owned())
+        } else {
+            named.map(cdx::mime_of)
+        };
         pieces.add(
             &Line {
                 url: page.url.as_str(),
@@ -159,7 +183,12 @@ impl Archive {
             .write(),
         )?;
         let bytes = spans.iter().map(|span| span.length).sum();
-        Ok(Some(Kept { file: name.clone(), span, bytes, digest }))
+        Ok(Some(Kept {
+            file: name.clone(),
+            span,
+            bytes,
+            digest,
+        }))
     }
 
     /// Sets the file aside to be sealed with the next sync; the next page begins another.
@@ -167,9 +196,15 @@ impl Archive {
     /// # Errors
     /// The disk's.
     pub fn retire(&mut self) -> Result<(), StoreError> {
-        let Some(sealing) = self.writer.take()? else { return Ok(()) };
+        let Some(sealing) = self.writer.take()? else {
+            return Ok(());
+        };
         self.durable = 0;
-        let finished = self.file.take().map(|(_, pieces)| pieces.finish()).transpose();
+        let finished = self
+            .file
+            .take()
+            .map(|(_, pieces)| pieces.finish())
+            .transpose();
         let (pieces, result) = match finished {
             Ok(pieces) => (pieces, Ok(())),
             Err(error) => (None, Err(error)),
@@ -215,7 +250,8 @@ const REQUEST_PACKING: Packing = Packing::Stored;
 
 /// A page is archived when it is decided, and its answer may be kept.
 fn is_archived(parsed: &ParsedPage) -> bool {
-    let decided = parsed.page.verdict.fate == Fate::Done || !matches!(parsed.page.place, Place::Queue(_));
+    let decided =
+        parsed.page.verdict.fate == Fate::Done || !matches!(parsed.page.place, Place::Queue(_));
     decided && parsed.page.verdict.outcome != Outcome::DirectiveRefused
 }
 
@@ -223,9 +259,16 @@ fn answer_head(head: &mut Vec<u8>, exchange: &Exchange) {
     head.clear();
     // What came over HTTP/2 is told in the words of HTTP/1.1, which is all that archives know; WARC-Protocol
     // says how it came.
-    let version = if exchange.version == Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" };
+    let version = if exchange.version == Version::HTTP_10 {
+        "HTTP/1.0"
+    } else {
+        "HTTP/1.1"
+    };
     http_head::status_line(head, version, exchange.status.as_u16(), &exchange.reason);
-    let fields = exchange.headers.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
+    let fields = exchange
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
     http_head::answer_fields(head, fields, exchange.body.len());
 }
 
@@ -261,7 +304,11 @@ fn unsealed(folder: &std::path::Path) -> Result<Vec<PathBuf>, StoreError> {
 }
 
 /// Repairs a file and makes its index again from its records.
-fn repair_with_index(disk: &Disk, layout: &Layout, path: &std::path::Path) -> Result<Repaired, StoreError> {
+fn repair_with_index(
+    disk: &Disk,
+    layout: &Layout,
+    path: &std::path::Path,
+) -> Result<Repaired, StoreError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let file = name.strip_suffix(OPEN_SUFFIX).unwrap_or(&name).to_owned();
     let index = std::cell::RefCell::new(Some(Pieces::begin(disk, &layout.pieces(), &file)?));
@@ -290,7 +337,9 @@ pub struct ArchiveSync {
 impl ArchiveSync {
     /// The open file, and its length that this sync makes durable.
     pub fn current(&self) -> Option<(PathBuf, u64)> {
-        self.current.as_ref().map(|sync| (sync.path().to_owned(), sync.upto()))
+        self.current
+            .as_ref()
+            .map(|sync| (sync.path().to_owned(), sync.upto()))
     }
 
     /// Makes every record appended so far durable.

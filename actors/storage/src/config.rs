@@ -38,9 +38,18 @@ impl StorageConfig {
     pub fn validate(self) -> Result<Self, String> {
         let checks = [
             (self.slots_max >= 1, "slots-max must be at least 1"),
-            (self.group_pages_max >= 1, "group-pages-max must be at least 1"),
-            (self.group_wait_ms <= 10_000, "group-wait-ms must be at most 10000"),
-            (self.file_bytes_max >= 1 << 20, "file-bytes-max must be at least 1048576"),
+            (
+                self.group_pages_max >= 1,
+                "group-pages-max must be at least 1",
+            ),
+            (
+                self.group_wait_ms <= 10_000,
+                "group-wait-ms must be at most 10000",
+            ),
+            (
+                self.file_bytes_max >= 1 << 20,
+                "file-bytes-max must be at least 1048576",
+            ),
             (self.store_s_max >= 1, "store-s-max must be at least 1"),
         ];
         match checks.into_iter().find(|(holds, _)| !holds) {
@@ -57,7 +66,11 @@ mod tests {
     #[test]
     fn the_defaults_work_and_nonsense_names_its_key() {
         assert!(StorageConfig::default().validate().is_ok());
-        let error = StorageConfig { slots_max: 0, ..StorageConfig::default() }.validate();
+        let error = StorageConfig {
+            slots_max: 0,
+            ..StorageConfig::default()
+        }
+        .validate();
         assert_eq!(error, Err("slots-max must be at least 1".to_owned()));
     }
 }

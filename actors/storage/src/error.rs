@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use contract::error::ErrorClass;
+use contract::health::FaultKind;
 
 use crate::warc::reader::ReadError;
 
@@ -46,16 +47,16 @@ impl StoreError {
         }
     }
 
-    /// True when the disk has no room left (ENOSPC, EDQUOT): the node's exit code says so.
-    pub fn is_disk_full(&self) -> bool {
+    /// What kind of fault of the node it is, where it is one.
+    pub fn fault(&self) -> FaultKind {
         match self {
-            Self::Disk { source, .. } => {
-                matches!(
-                    source.kind(),
-                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-                )
-            }
-            Self::Body(_) | Self::Damaged(_) | Self::NotDurable(_) => false,
+            Self::Disk { source, .. } | Self::Body(source) => FaultKind::of_io(source),
+            Self::Damaged(_) | Self::NotDurable(_) => FaultKind::Other,
         }
+    }
+
+    /// True when the disk has no room left: the node's exit code says so.
+    pub fn is_disk_full(&self) -> bool {
+        self.fault() == FaultKind::DiskFull
     }
 }

@@ -88,10 +88,13 @@ impl<S> Store<S> {
         }
         let (mut logs, torn) = Logs::open(disk, layout)?;
         if logs.pages.len() == 0 {
-            logs.pages.buffer().extend_from_slice(pages::HEADER.as_bytes());
+            logs.pages
+                .buffer()
+                .extend_from_slice(pages::HEADER.as_bytes());
             logs.pages.flush()?;
         }
-        let (archive, repaired) = Archive::open(disk, layout, warc, clock, Chance::seeded(chance.draw()))?;
+        let (archive, repaired) =
+            Archive::open(disk, layout, warc, clock, Chance::seeded(chance.draw()))?;
         let store = Self {
             config,
             archive,
@@ -114,14 +117,15 @@ impl<S> Store<S> {
         let kept = self.archive.keep(&parsed)?;
         let unwritable = |error| StoreError::NotDurable(format!("a ledger line: {error}"));
         let start = self.ledger_lines.len();
-        let lines = ledger::of_page(&mut self.ledger_lines, &parsed, kept.as_ref()).and_then(|()| {
-            for link in &parsed.refused {
-                if self.written.is_first(link) {
-                    ledger::of_refused(&mut self.ledger_lines, &parsed.page, link)?;
+        let lines =
+            ledger::of_page(&mut self.ledger_lines, &parsed, kept.as_ref()).and_then(|()| {
+                for link in &parsed.refused {
+                    if self.written.is_first(link) {
+                        ledger::of_refused(&mut self.ledger_lines, &parsed.page, link)?;
+                    }
                 }
-            }
-            Ok(())
-        });
+                Ok(())
+            });
         if let Err(error) = lines {
             self.ledger_lines.truncate(start);
             return Err(unwritable(error));
@@ -146,7 +150,10 @@ impl<S> Store<S> {
         } else if self.group.len() >= self.config.group_pages_max {
             Due::Now
         } else {
-            Due::At(self.first.after(std::time::Duration::from_millis(self.config.group_wait_ms)))
+            Due::At(
+                self.first
+                    .after(std::time::Duration::from_millis(self.config.group_wait_ms)),
+            )
         }
     }
 
@@ -171,8 +178,11 @@ impl<S> Store<S> {
     /// # Errors
     /// The disk's: the group's pages are dropped, and come again.
     pub fn begin(&mut self, seal: bool) -> Result<Option<(Job, Vec<Waiting<S>>)>, StoreError> {
-        let Some(logs) = self.logs.take() else { return Ok(None) };
-        let sync = if seal { self.archive.retire() } else { Ok(()) }.and_then(|()| self.archive.to_sync());
+        let Some(logs) = self.logs.take() else {
+            return Ok(None);
+        };
+        let sync =
+            if seal { self.archive.retire() } else { Ok(()) }.and_then(|()| self.archive.to_sync());
         match sync {
             Ok(archive) => {
                 let job = Job {
@@ -250,7 +260,10 @@ impl Job {
         let file = self.archive.current();
         let start = self.logs.ledger.len();
         let synced = self.archive.run().and_then(|()| {
-            self.logs.ledger.buffer().extend_from_slice(&self.ledger_lines);
+            self.logs
+                .ledger
+                .buffer()
+                .extend_from_slice(&self.ledger_lines);
             self.logs.ledger.flush()?;
             self.logs.ledger.to_sync().run()
         });
@@ -270,7 +283,11 @@ impl Job {
                 Err(error)
             }
         };
-        Done { logs: self.logs, file, result }
+        Done {
+            logs: self.logs,
+            file,
+            result,
+        }
     }
 
     fn list(&mut self) -> Result<(), StoreError> {

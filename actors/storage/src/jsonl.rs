@@ -37,7 +37,11 @@ pub fn push(out: &mut Vec<u8>, value: &impl Serialize) -> io::Result<()> {
 struct Visible;
 
 impl Formatter for Visible {
-    fn write_string_fragment<W: ?Sized + io::Write>(&mut self, out: &mut W, text: &str) -> io::Result<()> {
+    fn write_string_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        out: &mut W,
+        text: &str,
+    ) -> io::Result<()> {
         // The first bytes, in UTF-8, of all that is escaped here.
         if !text.bytes().any(|byte| matches!(byte, 0x7f | 0xc2 | 0xe2)) {
             return CompactFormatter.write_string_fragment(out, text);
@@ -93,7 +97,14 @@ impl Logs {
             }
         }
         disk.sync_folder_of(&path)?;
-        Ok((Self { ledger, pages, _lock: lock }, torn))
+        Ok((
+            Self {
+                ledger,
+                pages,
+                _lock: lock,
+            },
+            torn,
+        ))
     }
 }
 
@@ -127,7 +138,10 @@ mod tests {
             assert_eq!(String::from_utf8(out.clone()).unwrap(), format!("{want}\n"));
             assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
         }
-        check("a\"}\n{\"url\":\"forged\"}\r", r#""a\"}\n{\"url\":\"forged\"}\r""#);
+        check(
+            "a\"}\n{\"url\":\"forged\"}\r",
+            r#""a\"}\n{\"url\":\"forged\"}\r""#,
+        );
         check("\u{1b}[2J\u{9b}2J\u{7f}", r#""\u001b[2J\u009b2J\u007f""#);
         check("é\u{2028}…\u{2029}", "\"é\\u2028…\\u2029\"");
         check("", r#""""#);

@@ -88,7 +88,10 @@ fn kind_of(page: &Page) -> &'static str {
 pub fn of_page(out: &mut Vec<u8>, parsed: &ParsedPage, kept: Option<&Kept>) -> io::Result<()> {
     let page = &parsed.page;
     let millis = contract::clock::millis;
-    let named = page.exchange.as_ref().and_then(|exchange| exchange.headers.get(http::header::CONTENT_TYPE));
+    let named = page
+        .exchange
+        .as_ref()
+        .and_then(|exchange| exchange.headers.get(http::header::CONTENT_TYPE));
     let named = named.map(|value| mime_of(value.as_bytes()));
     let tries = match page.verdict.fate {
         Fate::Retry { tries, .. } => tries,
@@ -197,7 +200,11 @@ impl LedgerReader {
     /// # Errors
     /// A ledger that cannot be opened.
     pub fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { input: BufReader::with_capacity(256 * 1_024, File::open(path)?), line: Vec::new(), number: 0 })
+        Ok(Self {
+            input: BufReader::with_capacity(256 * 1_024, File::open(path)?),
+            line: Vec::new(),
+            number: 0,
+        })
     }
 
     /// Number of the line last read, from 1.
@@ -211,12 +218,21 @@ impl LedgerReader {
     /// The disk's, or `InvalidData` for a line that is none of ours (the next may be read all the same).
     pub fn next(&mut self) -> io::Result<Option<Entry>> {
         self.line.clear();
-        self.input.by_ref().take(LINE_MAX).read_until(b'\n', &mut self.line)?;
+        self.input
+            .by_ref()
+            .take(LINE_MAX)
+            .read_until(b'\n', &mut self.line)?;
         if !self.line.ends_with(b"\n") {
-            return if self.line.len() as u64 == LINE_MAX { Err(io::ErrorKind::InvalidData.into()) } else { Ok(None) };
+            return if self.line.len() as u64 == LINE_MAX {
+                Err(io::ErrorKind::InvalidData.into())
+            } else {
+                Ok(None)
+            };
         }
         self.number += 1;
-        serde_json::from_slice(&self.line).map(Some).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+        serde_json::from_slice(&self.line)
+            .map(Some)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 }
 
@@ -227,7 +243,10 @@ mod tests {
 
     #[test]
     fn a_page_is_one_line_that_says_all() {
-        let page = PageBuilder::new("http://a.test/x").via("http://a.test/").html("<p>hi").build();
+        let page = PageBuilder::new("http://a.test/x")
+            .via("http://a.test/")
+            .html("<p>hi")
+            .build();
         let kept = crate::testing::kept();
         let mut out = Vec::new();
         of_page(&mut out, &page, Some(&kept)).unwrap();
@@ -240,7 +259,10 @@ mod tests {
              \"digest\":\"sha1:3I42H3S6NNFQ2MSVX7XZKYAYSCX5QBYJ\",\"warc\":\"f.warc.gz\",\"offset\":7,\"length\":8}\n"
         );
         let entry: Entry = serde_json::from_str(&text).unwrap();
-        assert_eq!((entry.url.as_str(), entry.offset, entry.is_url()), ("http://a.test/x", Some(7), true));
+        assert_eq!(
+            (entry.url.as_str(), entry.offset, entry.is_url()),
+            ("http://a.test/x", Some(7), true)
+        );
     }
 
     #[test]
@@ -259,10 +281,17 @@ mod tests {
     fn a_foreign_line_is_an_error_and_the_next_is_read() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("crawl.jsonl");
-        std::fs::write(&path, "{\"url\":\"a\",\"new\":[1]}\nnonsense\n{\"url\":\"b\"}\n{\"url\":\"to").unwrap();
+        std::fs::write(
+            &path,
+            "{\"url\":\"a\",\"new\":[1]}\nnonsense\n{\"url\":\"b\"}\n{\"url\":\"to",
+        )
+        .unwrap();
         let mut ledger = LedgerReader::open(&path).unwrap();
         assert_eq!(ledger.next().unwrap().unwrap().url, "a");
-        assert_eq!(ledger.next().unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(
+            ledger.next().unwrap_err().kind(),
+            io::ErrorKind::InvalidData
+        );
         assert_eq!(ledger.next().unwrap().unwrap().url, "b");
         assert_eq!(ledger.next().unwrap(), None);
     }

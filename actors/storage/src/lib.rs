@@ -5,13 +5,15 @@
 //! and sends [`contract::settle::SettleBatch`].
 //! Invariant (I5): a settle leaves this room only after the page's record and its ledger line are on the disk, in
 //! that order; whatever fails before, the page is not settled and comes again.
-//! Start reading at [`group::Store`], then [`archive`]; the file format is in [`warc`].
+//! Start reading at [`actor::Storage`], then [`group::Store`] and [`archive`]; the file format is in [`warc`].
 
+pub mod actor;
 pub mod archive;
 pub mod cdx;
 pub mod config;
 pub mod disk;
 pub mod error;
+pub mod events;
 pub mod group;
 pub mod jsonl;
 pub mod layout;

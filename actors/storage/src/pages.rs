@@ -15,7 +15,8 @@ use crate::jsonl;
 use crate::stamp;
 
 /// The first line of the file.
-pub const HEADER: &str = "{\"format\":\"json-pages-1.0\",\"id\":\"pages\",\"title\":\"All Pages\"}\n";
+pub const HEADER: &str =
+    "{\"format\":\"json-pages-1.0\",\"id\":\"pages\",\"title\":\"All Pages\"}\n";
 
 #[derive(Debug, Serialize)]
 struct Line<'a> {
@@ -39,7 +40,9 @@ struct Line<'a> {
 /// # Errors
 /// None that a page can cause.
 pub fn of_page(out: &mut Vec<u8>, parsed: &ParsedPage, chance: &mut Chance) -> io::Result<()> {
-    let (Some(exchange), true) = (&parsed.page.exchange, parsed.facts.html) else { return Ok(()) };
+    let (Some(exchange), true) = (&parsed.page.exchange, parsed.facts.html) else {
+        return Ok(());
+    };
     let mut id = String::with_capacity(32);
     for part in [chance.draw(), chance.draw()] {
         // Writing to a String does not fail.
@@ -68,13 +71,24 @@ mod tests {
     fn html_is_listed_and_nothing_else() {
         let mut out = Vec::new();
         let mut chance = Chance::seeded(1);
-        of_page(&mut out, &PageBuilder::new("http://a.test/i.png").build(), &mut chance).unwrap();
+        of_page(
+            &mut out,
+            &PageBuilder::new("http://a.test/i.png").build(),
+            &mut chance,
+        )
+        .unwrap();
         assert!(out.is_empty());
-        let page = PageBuilder::new("http://a.test/x").html("x").title("A \"B\"\n").build();
+        let page = PageBuilder::new("http://a.test/x")
+            .html("x")
+            .title("A \"B\"\n")
+            .build();
         of_page(&mut out, &page, &mut chance).unwrap();
         let line: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(line["title"], "A \"B\"\n");
-        assert_eq!((&line["status"], &line["depth"], &line["mime"]), (&200.into(), &1.into(), &"text/html".into()));
+        assert_eq!(
+            (&line["status"], &line["depth"], &line["mime"]),
+            (&200.into(), &1.into(), &"text/html".into())
+        );
         assert_eq!(line["id"].as_str().unwrap().len(), 32);
         assert!(line.get("seed").is_none());
         let header: serde_json::Value = serde_json::from_str(HEADER).unwrap();

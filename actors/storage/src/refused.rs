@@ -22,7 +22,11 @@ pub struct Written {
 impl Written {
     /// An empty filter; `seed` keeps a hostile site from aiming collisions.
     pub fn new(seed: u64) -> Self {
-        Self { seed, buckets: vec![[0; WAYS]; BUCKETS], repeats: 0 }
+        Self {
+            seed,
+            buckets: vec![[0; WAYS]; BUCKETS],
+            repeats: 0,
+        }
     }
 
     /// True the first time that a link is refused for this reason, as far as is remembered.
@@ -31,7 +35,9 @@ impl Written {
         (self.seed, link.outcome, link.url.as_str()).hash(&mut hasher);
         let hash = hasher.finish().max(1);
         let at = usize::try_from(hash).unwrap_or(usize::MAX) % self.buckets.len();
-        let Some(bucket) = self.buckets.get_mut(at) else { return true };
+        let Some(bucket) = self.buckets.get_mut(at) else {
+            return true;
+        };
         if bucket.contains(&hash) {
             self.repeats += 1;
             return false;
@@ -58,7 +64,10 @@ mod tests {
         let mut written = Written::new(7);
         let link = refused("http://b.test/", "host");
         assert!(written.is_first(&link) && !written.is_first(&link));
-        let other = contract::link::RefusedLink { outcome: contract::outcome::Outcome::TooDeep, ..link };
+        let other = contract::link::RefusedLink {
+            outcome: contract::outcome::Outcome::TooDeep,
+            ..link
+        };
         assert!(written.is_first(&other));
         assert_eq!(written.repeats(), 1);
     }
@@ -67,9 +76,17 @@ mod tests {
     fn it_never_hides_a_link_that_was_not_written() {
         let mut written = Written::new(7);
         for number in 0..20_000 {
-            assert!(written.is_first(&refused(&format!("http://b.test/{number}"), "host")), "{number}");
+            assert!(
+                written.is_first(&refused(&format!("http://b.test/{number}"), "host")),
+                "{number}"
+            );
         }
-        let again = (0..20_000).filter(|n| written.is_first(&refused(&format!("http://b.test/{n}"), "host"))).count();
-        assert!(again < 20, "{again} of 20,000 were forgotten in a filter for a million");
+        let again = (0..20_000)
+            .filter(|n| written.is_first(&refused(&format!("http://b.test/{n}"), "host")))
+            .count();
+        assert!(
+            again < 20,
+            "{again} of 20,000 were forgotten in a filter for a million"
+        );
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use contract::Url;
 use contract::body::Body;
 use contract::cause::{Deadline, Layer};
 use contract::clock::{Clock, Wall};
@@ -13,7 +14,6 @@ use contract::lease::{Queued, Token};
 use contract::link::{LinkKind, RefusedLink};
 use contract::outcome::Outcome;
 use contract::page::{Exchange, Fate, Page, PageGauge, PageLife, Place, Verdict};
-use contract::Url;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 
 use crate::archive::Kept;
@@ -24,11 +24,24 @@ use crate::warc::writer::Span;
 pub(crate) const NOW: Wall = Wall(1_764_000_001_123_456);
 
 pub(crate) fn kept() -> Kept {
-    Kept { file: "f.warc.gz".into(), span: Span { offset: 7, length: 8 }, bytes: 20, digest: Digest::of(b"") }
+    Kept {
+        file: "f.warc.gz".into(),
+        span: Span {
+            offset: 7,
+            length: 8,
+        },
+        bytes: 20,
+        digest: Digest::of(b""),
+    }
 }
 
 pub(crate) fn refused(url: &str, rule: &str) -> RefusedLink {
-    RefusedLink { url: url.to_owned(), kind: LinkKind::Page, outcome: Outcome::OutOfScope, rule: rule.to_owned() }
+    RefusedLink {
+        url: url.to_owned(),
+        kind: LinkKind::Page,
+        outcome: Outcome::OutOfScope,
+        rule: rule.to_owned(),
+    }
 }
 
 /// A parsed page, by default the answer 200 with an empty body.
@@ -68,11 +81,20 @@ impl PageBuilder {
             url,
             began: NOW,
             deadline: Deadline::new(&Clock::machine(), Layer::Page, Duration::from_secs(120)),
-            verdict: Verdict { outcome: Outcome::Ok, detail: None, fate: Fate::Done },
+            verdict: Verdict {
+                outcome: Outcome::Ok,
+                detail: None,
+                fate: Fate::Done,
+            },
             exchange: Some(Box::new(exchange)),
             life: PageLife::begin(&gauge),
         };
-        let parsed = ParsedPage { page, links: Vec::new(), refused: Vec::new(), facts: Facts::default() };
+        let parsed = ParsedPage {
+            page,
+            links: Vec::new(),
+            refused: Vec::new(),
+            facts: Facts::default(),
+        };
         Self { parsed, gauge }
     }
 
@@ -104,12 +126,19 @@ impl PageBuilder {
 
     pub(crate) fn no_answer(mut self, outcome: Outcome, fate: Fate) -> Self {
         self.parsed.page.exchange = None;
-        self.parsed.page.verdict = Verdict { outcome, detail: Some("why".to_owned()), fate };
+        self.parsed.page.verdict = Verdict {
+            outcome,
+            detail: Some("why".to_owned()),
+            fate,
+        };
         self
     }
 
     pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
-        self.exchange().headers.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+        self.exchange().headers.append(
+            HeaderName::from_static(name),
+            HeaderValue::from_str(value).unwrap(),
+        );
         self
     }
 
@@ -137,4 +166,15 @@ impl PageBuilder {
     pub(crate) fn build(self) -> ParsedPage {
         self.parsed
     }
+}
+
+/// A scratch folder, in memory where the machine has such a place: syncs are what these tests do most.
+pub(crate) fn scratch() -> tempfile::TempDir {
+    let memory = std::path::Path::new("/dev/shm");
+    if memory.is_dir() {
+        if let Ok(dir) = tempfile::tempdir_in(memory) {
+            return dir;
+        }
+    }
+    tempfile::tempdir().unwrap()
 }

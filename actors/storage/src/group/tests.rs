@@ -1,7 +1,7 @@
 use super::*;
 use crate::cdx::pieces;
 use crate::ledger::LedgerReader;
-use crate::testing::{NOW, PageBuilder, refused};
+use crate::testing::{NOW, PageBuilder, refused, scratch};
 use crate::warc::reader::Reader;
 use contract::clock::Clock;
 use contract::fault::FailPlan;
@@ -15,11 +15,30 @@ use std::sync::Arc;
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
 
-fn open(root: &Path, faults: FailPlan, file_bytes_max: u64) -> Result<(Store<()>, Opened), StoreError> {
+fn open(
+    root: &Path,
+    faults: FailPlan,
+    file_bytes_max: u64,
+) -> Result<(Store<()>, Opened), StoreError> {
     let layout = Layout::new(root);
-    let warc = WriterConfig { folder: layout.archive(), prefix: "t".into(), size_max: file_bytes_max, info: Vec::new() };
-    let config = StorageConfig { group_pages_max: 3, ..StorageConfig::default() };
-    Store::open(config, &layout, &Disk::new(faults), warc, Clock::manual(NOW), Chance::seeded(1))
+    let warc = WriterConfig {
+        folder: layout.archive(),
+        prefix: "t".into(),
+        size_max: file_bytes_max,
+        info: Vec::new(),
+    };
+    let config = StorageConfig {
+        group_pages_max: 3,
+        ..StorageConfig::default()
+    };
+    Store::open(
+        config,
+        &layout,
+        &Disk::new(faults),
+        warc,
+        Clock::manual(NOW),
+        Chance::seeded(1),
+    )
 }
 
 fn page(number: u32, gauge: &Arc<PageGauge>) -> ParsedPage {
@@ -34,7 +53,9 @@ fn page(number: u32, gauge: &Arc<PageGauge>) -> ParsedPage {
 
 /// Runs the waiting group to its end and gives what may be settled.
 fn commit(store: &mut Store<()>, seal: bool) -> Result<Vec<Waiting<()>>, StoreError> {
-    let Some((job, waiting)) = store.begin(seal)? else { return Ok(Vec::new()) };
+    let Some((job, waiting)) = store.begin(seal)? else {
+        return Ok(Vec::new());
+    };
     store.end(job.run()).map(|durable| {
         assert!(durable.trouble.is_none(), "{durable:?}");
         waiting
@@ -49,12 +70,22 @@ fn kept_urls(root: &Path) -> Vec<String> {
     while let Some(line) = ledger.next().unwrap() {
         let Some(file) = &line.warc else { continue };
         let sealed = layout.archive().join(file);
-        let path = if sealed.exists() { sealed } else { layout.archive().join(format!("{file}.open")) };
+        let path = if sealed.exists() {
+            sealed
+        } else {
+            layout.archive().join(format!("{file}.open"))
+        };
         let mut reader = Reader::open_at(&path, line.offset.unwrap()).unwrap();
         let record = reader.next(&mut |_| {}).unwrap().unwrap();
         assert!(record.is_sound());
-        assert_eq!(record.fields.get("WARC-Target-URI"), Some(line.url.as_str()));
-        assert_eq!(record.fields.get("WARC-Payload-Digest"), line.digest.as_deref());
+        assert_eq!(
+            record.fields.get("WARC-Target-URI"),
+            Some(line.url.as_str())
+        );
+        assert_eq!(
+            record.fields.get("WARC-Payload-Digest"),
+            line.digest.as_deref()
+        );
         assert_eq!(Some(record.length), line.length);
         urls.push(line.url);
     }
@@ -63,7 +94,7 @@ fn kept_urls(root: &Path) -> Vec<String> {
 
 #[test]
 fn a_group_is_due_by_its_size_or_its_age_and_fills_while_another_syncs() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let gauge = Arc::new(PageGauge::default());
     let (mut store, _) = open(dir.path(), FailPlan::none(), 1 << 30).unwrap();
     assert_eq!((store.due(), store.is_idle()), (Due::No, true));
@@ -73,14 +104,21 @@ fn a_group_is_due_by_its_size_or_its_age_and_fills_while_another_syncs() {
     store.add(page(3, &gauge), (), Boot(9_500)).unwrap();
     assert_eq!(store.due(), Due::Now);
     let (job, first) = store.begin(false).unwrap().unwrap();
-    assert_eq!((first.len(), store.due(), store.is_busy()), (3, Due::No, true));
+    assert_eq!(
+        (first.len(), store.due(), store.is_busy()),
+        (3, Due::No, true)
+    );
     for number in 4..9 {
         store.add(page(number, &gauge), (), Boot(10_000)).unwrap();
     }
     assert_eq!(store.due(), Due::No, "one job at a time");
     assert!(store.begin(false).unwrap().is_none());
     store.end(job.run()).unwrap();
-    assert_eq!(kept_urls(dir.path()).len(), 3, "only what is durable is in the ledger");
+    assert_eq!(
+        kept_urls(dir.path()).len(),
+        3,
+        "only what is durable is in the ledger"
+    );
     assert_eq!(store.due(), Due::Now);
     assert_eq!(commit(&mut store, false).unwrap().len(), 5);
     assert_eq!(kept_urls(dir.path()).len(), 8);
@@ -88,14 +126,45 @@ fn a_group_is_due_by_its_size_or_its_age_and_fills_while_another_syncs() {
 
 #[test]
 fn every_page_has_a_line_and_decided_answers_have_a_record() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let gauge = Arc::new(PageGauge::default());
     let (mut store, _) = open(dir.path(), FailPlan::none(), 1 << 30).unwrap();
-    let retry = Fate::Retry { tries: 1, rest: std::time::Duration::ZERO };
-    let links = vec![refused("http://b.test/", "host"), refused("http://b.test/", "host")];
-    store.add(PageBuilder::new("http://a.test/ok").refused(links.clone()).build(), (), Boot(0)).unwrap();
-    store.add(PageBuilder::new("http://a.test/gone").status(404).refused(links).build(), (), Boot(0)).unwrap();
-    store.add(PageBuilder::new("http://a.test/no").no_answer(Outcome::RobotsDenied, Fate::Done).build(), (), Boot(0)).unwrap();
+    let retry = Fate::Retry {
+        tries: 1,
+        rest: std::time::Duration::ZERO,
+    };
+    let links = vec![
+        refused("http://b.test/", "host"),
+        refused("http://b.test/", "host"),
+    ];
+    store
+        .add(
+            PageBuilder::new("http://a.test/ok")
+                .refused(links.clone())
+                .build(),
+            (),
+            Boot(0),
+        )
+        .unwrap();
+    store
+        .add(
+            PageBuilder::new("http://a.test/gone")
+                .status(404)
+                .refused(links)
+                .build(),
+            (),
+            Boot(0),
+        )
+        .unwrap();
+    store
+        .add(
+            PageBuilder::new("http://a.test/no")
+                .no_answer(Outcome::RobotsDenied, Fate::Done)
+                .build(),
+            (),
+            Boot(0),
+        )
+        .unwrap();
     let mut busy = PageBuilder::new("http://a.test/busy").status(503).build();
     busy.page.verdict.fate = retry;
     store.add(busy, (), Boot(0)).unwrap();
@@ -123,7 +192,15 @@ fn every_page_has_a_line_and_decided_answers_have_a_record() {
         ("http://a.test/no", "robots_denied", true, false),
         ("http://a.test/busy", "server_error", false, false),
     ];
-    assert_eq!(lines, want.map(|(url, outcome, is_final, kept)| (url.to_owned(), outcome.to_owned(), is_final, kept)));
+    assert_eq!(
+        lines,
+        want.map(|(url, outcome, is_final, kept)| (
+            url.to_owned(),
+            outcome.to_owned(),
+            is_final,
+            kept
+        ))
+    );
     assert_eq!(store.repeats(), 3);
     drop(waiting);
     drop(gauge);
@@ -131,7 +208,7 @@ fn every_page_has_a_line_and_decided_answers_have_a_record() {
 
 #[test]
 fn files_roll_over_and_are_sealed_with_their_index() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let gauge = Arc::new(PageGauge::default());
     let (mut store, _) = open(dir.path(), FailPlan::none(), 1_000).unwrap();
     for number in 0..6 {
@@ -145,13 +222,22 @@ fn files_roll_over_and_are_sealed_with_their_index() {
         .unwrap()
         .map(|file| file.unwrap().file_name().into_string().unwrap())
         .collect();
-    assert!(files.len() > 1 && files.iter().all(|name| name.ends_with(".warc.gz")), "{files:?}");
+    assert!(
+        files.len() > 1 && files.iter().all(|name| name.ends_with(".warc.gz")),
+        "{files:?}"
+    );
     assert_eq!(kept_urls(dir.path()).len(), 6);
     // What was indexed while writing is what reading the files back gives.
     let mut written: Vec<String> = pieces::all(&layout.pieces())
         .unwrap()
         .iter()
-        .flat_map(|piece| fs::read_to_string(piece).unwrap().lines().map(|l| format!("{l}\n")).collect::<Vec<_>>())
+        .flat_map(|piece| {
+            fs::read_to_string(piece)
+                .unwrap()
+                .lines()
+                .map(|l| format!("{l}\n"))
+                .collect::<Vec<_>>()
+        })
         .collect();
     written.sort();
     let mut read = Vec::new();
@@ -163,7 +249,10 @@ fn files_roll_over_and_are_sealed_with_their_index() {
     }
     read.sort();
     assert_eq!(written, read);
-    assert_eq!(fs::read_to_string(layout.pages()).unwrap().lines().count(), 7);
+    assert_eq!(
+        fs::read_to_string(layout.pages()).unwrap().lines().count(),
+        7
+    );
 }
 
 /// Whatever single step fails, or from whichever on all fail: what was acknowledged is there after a restart.
@@ -171,7 +260,7 @@ fn files_roll_over_and_are_sealed_with_their_index() {
 fn whichever_step_fails_nothing_acknowledged_is_lost() {
     for (errno, stays) in [(ENOSPC, true), (EIO, false)] {
         for n in 1.. {
-            let dir = tempfile::tempdir().unwrap();
+            let dir = scratch();
             let faults = FailPlan::nth(n, errno, stays);
             let gauge = Arc::new(PageGauge::default());
             let mut acknowledged = Vec::new();
@@ -186,7 +275,8 @@ fn whichever_step_fails_nothing_acknowledged_is_lost() {
                         Ok(Some((job, waiting))) => match store.end(job.run()) {
                             Ok(durable) => {
                                 failed |= durable.trouble.is_some();
-                                acknowledged.extend(waiting.into_iter().map(|w| w.settle.via.to_string()));
+                                acknowledged
+                                    .extend(waiting.into_iter().map(|w| w.settle.via.to_string()));
                             }
                             Err(_) => failed = true,
                         },
@@ -197,13 +287,20 @@ fn whichever_step_fails_nothing_acknowledged_is_lost() {
             } else {
                 failed = true;
             }
-            assert_eq!(failed, faults.fired(), "step {n} of errno {errno} failed unheard");
+            assert_eq!(
+                failed,
+                faults.fired(),
+                "step {n} of errno {errno} failed unheard"
+            );
             assert_eq!(gauge.in_ring(), 0, "step {n}: a page lives on");
             let (store, opened) = open(dir.path(), FailPlan::none(), 2_000).unwrap();
             drop(store);
             let found = kept_urls(dir.path());
             for url in &acknowledged {
-                assert!(found.contains(url), "step {n} of errno {errno}: {url} was acknowledged; {opened:?}");
+                assert!(
+                    found.contains(url),
+                    "step {n} of errno {errno}: {url} was acknowledged; {opened:?}"
+                );
             }
             if !faults.fired() {
                 assert!(n > 20, "only {n} steps could fail");
@@ -217,7 +314,7 @@ fn whichever_step_fails_nothing_acknowledged_is_lost() {
 #[test]
 fn a_crash_between_any_two_steps_leaves_a_folder_that_opens() {
     // The folder as a crash would leave it: a copy taken while a job has run only in part.
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let gauge = Arc::new(PageGauge::default());
     let (mut store, _) = open(dir.path(), FailPlan::none(), 1 << 30).unwrap();
     store.add(page(1, &gauge), (), Boot(0)).unwrap();
@@ -231,11 +328,16 @@ fn a_crash_between_any_two_steps_leaves_a_folder_that_opens() {
     drop((job, store));
     let (mut store, opened) = open(dir.path(), FailPlan::none(), 1 << 30).unwrap();
     assert_eq!(opened.torn, 11);
-    let [repaired] = &opened.repaired[..] else { panic!("{opened:?}") };
+    let [repaired] = &opened.repaired[..] else {
+        panic!("{opened:?}")
+    };
     // Warcinfo, and both pages with their requests: the second was never acknowledged, and may stay.
     assert_eq!((repaired.records, repaired.cut), (5, 0));
     assert_eq!(kept_urls(dir.path()), ["http://a.test/1"]);
     store.add(page(2, &gauge), (), Boot(0)).unwrap();
     commit(&mut store, true).unwrap();
-    assert_eq!(kept_urls(dir.path()), ["http://a.test/1", "http://a.test/2"]);
+    assert_eq!(
+        kept_urls(dir.path()),
+        ["http://a.test/1", "http://a.test/2"]
+    );
 }
