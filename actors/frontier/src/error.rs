@@ -1,0 +1,132 @@
+//! What can go wrong with a store, and what the caller does about it.
+
+use std::path::PathBuf;
+
+use contract::admit::FrontierError;
+use contract::codec::CodecError;
+use contract::error::ErrorClass;
+
+/// Why a store could not be opened or did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process works on this folder.
+    #[error("the frontier in {path} is in use by another process; stop that one first")]
+    Locked { path: PathBuf },
+    /// The folder cannot be made, read or written.
+    #[error("cannot use {path} for the frontier")]
+    Folder {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    /// The files are not (or no longer) a frontier that this program can read.
+    #[error(
+        "the frontier in {path} is damaged or not a frontier ({what}); move the folder away to start anew, the archive is not affected"
+    )]
+    Damaged { path: PathBuf, what: String },
+    /// Written by a later version of this program.
+    #[error(
+        "the frontier in {path} has schema {found}, this program reads up to {known}; use the newer program"
+    )]
+    NewerSchema {
+        path: PathBuf,
+        found: u16,
+        known: u16,
+    },
+    /// URLs or domains were told apart by other rules than this program's.
+    #[error(
+        "the frontier in {path} was made with {what} {found}, this program has {known}; go on with the program that made it"
+    )]
+    OtherRules {
+        path: PathBuf,
+        what: &'static str,
+        found: String,
+        known: String,
+    },
+    /// Claims are refused.
+    #[error("the frontier is {0}")]
+    Refusing(&'static str),
+    /// A stored value makes no sense.
+    #[error("a stored {what} cannot be read")]
+    Value {
+        what: &'static str,
+        source: CodecError,
+    },
+    /// A value that must be there is not.
+    #[error("a stored {what} is missing")]
+    Missing { what: &'static str },
+    /// The disk refused a write.
+    #[error("cannot write to the frontier's store")]
+    Write(#[source] std::io::Error),
+    /// The storage engine failed.
+    #[error("the frontier's storage engine failed")]
+    Engine(#[source] fjall::Error),
+    /// The storage engine panicked; caught here.
+    #[error("the frontier's storage engine broke down: {0}")]
+    BrokeDown(String),
+    /// An earlier failure left memory and disk apart: only opening again helps.
+    #[error("the frontier's store failed before and must be opened again")]
+    Broken,
+}
+
+impl StoreError {
+    /// What the caller does next.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Refusing(_) => ErrorClass::Transient,
+            Self::Locked { .. }
+            | Self::Damaged { .. }
+            | Self::NewerSchema { .. }
+            | Self::OtherRules { .. } => ErrorClass::Permanent,
+            Self::Folder { .. }
+            | Self::Value { .. }
+            | Self::Missing { .. }
+            | Self::Write(_)
+            | Self::Engine(_)
+            | Self::BrokeDown(_)
+            | Self::Broken => ErrorClass::System,
+        }
+    }
+}
+
+impl From<fjall::Error> for StoreError {
+    fn from(error: fjall::Error) -> Self {
+        match error {
+            fjall::Error::Io(source) => Self::Write(source),
+            other => Self::Engine(other),
+        }
+    }
+}
+
+impl From<StoreError> for FrontierError {
+    fn from(error: StoreError) -> Self {
+        if let StoreError::Refusing(why) = error {
+            return Self::Refusing(why);
+        }
+        let mut text = error.to_string();
+        let mut source = std::error::Error::source(&error);
+        while let Some(inner) = source {
+            text = format!("{text}: {inner}");
+            source = inner.source();
+        }
+        Self::Store(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_rooms_read_the_whole_chain() {
+        let error = StoreError::Write(std::io::Error::from_raw_os_error(28));
+        assert_eq!(error.class(), ErrorClass::System);
+        let FrontierError::Store(text) = FrontierError::from(error) else {
+            panic!("a failed write is the store's failure");
+        };
+        assert!(text.contains("No space left"), "{text}");
+        assert_eq!(
+            FrontierError::from(StoreError::Refusing("paused")),
+            FrontierError::Refusing("paused")
+        );
+    }
+}

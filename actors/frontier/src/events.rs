@@ -1,0 +1,177 @@
+//! What the room tells: a struct for each event; `emit` logs and counts in one place.
+//!
+//! Names begin with `argiope_frontier_`. Labels come from small closed sets, never a URL or a host.
+
+use contract::admit::Admitted;
+use contract::control::FrontierStats;
+use contract::settle::Settled;
+use metrics::{counter, gauge};
+use tracing::{debug, error, info, warn};
+
+use crate::error::StoreError;
+use crate::store::Taken;
+
+fn count(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+/// A store was opened.
+pub(crate) struct Opened {
+    pub(crate) known: u64,
+    pub(crate) queued: u64,
+    pub(crate) hosts: u64,
+    /// Hosts whose leases an earlier process left.
+    pub(crate) taken_back: usize,
+}
+
+impl Opened {
+    pub(crate) fn emit(self) {
+        let Self {
+            known,
+            queued,
+            hosts,
+            taken_back,
+        } = self;
+        info!(known, queued, hosts, taken_back, "frontier opened");
+    }
+}
+
+/// The stored counter and the queues disagreed; the queues are believed.
+pub(crate) struct CountsMended {
+    pub(crate) counted: u64,
+    pub(crate) found: u64,
+}
+
+impl CountsMended {
+    pub(crate) fn emit(self) {
+        counter!("argiope_frontier_mended_total").increment(1);
+        let Self { counted, found } = self;
+        warn!(counted, found, "the count of queued URLs was wrong");
+    }
+}
+
+/// A host's record promised URLs that its queue does not hold.
+pub(crate) struct QueueMended {
+    pub(crate) lost: u64,
+}
+
+impl QueueMended {
+    pub(crate) fn emit(self) {
+        counter!("argiope_frontier_mended_total").increment(1);
+        error!(
+            lost = self.lost,
+            "a host's queue holds less than its record says"
+        );
+    }
+}
+
+/// A claim was answered.
+pub(crate) struct Claimed {
+    pub(crate) leases: usize,
+    pub(crate) urls: usize,
+}
+
+impl Claimed {
+    pub(crate) fn emit(self) {
+        counter!("argiope_frontier_claims_total").increment(1);
+        counter!("argiope_frontier_leases_total").increment(count(self.leases));
+        counter!("argiope_frontier_urls_leased_total").increment(count(self.urls));
+    }
+}
+
+/// A lease ran out: its holder or its pages have vanished.
+pub(crate) struct LeaseExpired;
+
+impl LeaseExpired {
+    pub(crate) fn emit(self) {
+        counter!("argiope_frontier_leases_expired_total").increment(1);
+        debug!("a lease ran out");
+    }
+}
+
+/// A URL ended its lease too often.
+pub(crate) struct GaveUp<'a> {
+    pub(crate) host: &'a str,
+    pub(crate) url: &'a str,
+}
+
+impl GaveUp<'_> {
+    pub(crate) fn emit(self) {
+        counter!("argiope_frontier_urls_given_up_total").increment(1);
+        // Debug form: nothing that a page says reaches the log unescaped (I9).
+        warn!(host = ?self.host, url = ?self.url, "a URL is not tried again");
+    }
+}
+
+fn links(admitted: Admitted) {
+    counter!("argiope_frontier_links_total", "was" => "new").increment(admitted.new);
+    counter!("argiope_frontier_links_total", "was" => "known").increment(admitted.known);
+}
+
+/// Links were admitted.
+pub(crate) struct LinksTaken {
+    pub(crate) admitted: Admitted,
+}
+
+impl LinksTaken {
+    pub(crate) fn emit(self) {
+        links(self.admitted);
+    }
+}
+
+/// A group of pages was settled.
+pub(crate) struct PagesSettled<'a> {
+    pub(crate) taken: &'a Taken,
+}
+
+impl PagesSettled<'_> {
+    pub(crate) fn emit(self) {
+        links(self.taken.links);
+        for (settled, answer) in [
+            (Settled::Applied, "applied"),
+            (Settled::Duplicate, "duplicate"),
+            (Settled::Fenced, "fenced"),
+        ] {
+            let number = self.taken.answers.iter().filter(|&&a| a == settled).count();
+            if number > 0 {
+                counter!("argiope_frontier_settles_total", "answer" => answer)
+                    .increment(count(number));
+            }
+        }
+    }
+}
+
+/// How the frontier stands.
+pub(crate) struct Stands<'a> {
+    pub(crate) stats: &'a FrontierStats,
+}
+
+impl Stands<'_> {
+    pub(crate) fn emit(self) {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a gauge shows more digits than anyone reads"
+        )]
+        let show = |number: u64| number as f64;
+        gauge!("argiope_frontier_known").set(show(self.stats.known));
+        gauge!("argiope_frontier_queued").set(show(self.stats.queued));
+        gauge!("argiope_frontier_done").set(show(self.stats.done));
+        gauge!("argiope_frontier_leases").set(show(self.stats.leases));
+        gauge!("argiope_frontier_hosts_active").set(show(self.stats.hosts_active));
+        gauge!("argiope_frontier_hosts_waiting").set(show(self.stats.hosts_waiting));
+    }
+}
+
+/// The store did not do what it was asked.
+pub(crate) struct StoreFailed<'a> {
+    pub(crate) verb: &'static str,
+    pub(crate) error: &'a StoreError,
+}
+
+impl StoreFailed<'_> {
+    pub(crate) fn emit(self) {
+        let class = self.error.class().as_str();
+        counter!("argiope_frontier_failures_total", "class" => class).increment(1);
+        error!(verb = self.verb, class, error = ?self.error, "the frontier's store failed");
+    }
+}

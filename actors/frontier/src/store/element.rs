@@ -1,0 +1,210 @@
+//! How a queued URL is stored: a version byte, then what a lease needs of it, as short as may be.
+//!
+//! Most URLs of a host have one scheme and port, which its record knows; then only the path is written, for the
+//! URL and for where it was found. Invariant: what comes out is the URL as it was found, byte for byte.
+
+use contract::codec::{self, CodecError};
+use contract::lease::Queued;
+use contract::link::LinkKind;
+use serde::{Deserialize, Serialize};
+
+const VERSION: u8 = 1;
+
+/// The scheme, host and port that most URLs of a host have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Usual<'a> {
+    pub(crate) https: bool,
+    pub(crate) host: &'a str,
+    pub(crate) port: Option<u16>,
+}
+
+/// An URL's spelling; `Path` starts with a slash and follows the usual origin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Spelling<T> {
+    Path(T),
+    Whole(T),
+}
+
+/// Version 1: fields and variants are not reordered, removed or retyped.
+#[derive(Serialize, Deserialize)]
+struct Element<T> {
+    kind: LinkKind,
+    depth: u16,
+    hops: u8,
+    tries: u8,
+    url: Spelling<T>,
+    via: Option<Spelling<T>>,
+}
+
+impl<'a> Usual<'a> {
+    /// What is usual after a first URL of the host.
+    pub(crate) fn of(url: &'a str, host: &'a str) -> Self {
+        let https = url.starts_with("https:");
+        let usual = Self {
+            https,
+            host,
+            port: None,
+        };
+        let port = url
+            .strip_prefix(usual.scheme())
+            .and_then(|rest| rest.strip_prefix(host)?.strip_prefix(':'))
+            .and_then(|rest| rest.split(['/', '?']).next()?.parse().ok());
+        Self { port, ..usual }
+    }
+
+    fn scheme(self) -> &'static str {
+        if self.https { "https://" } else { "http://" }
+    }
+
+    fn spell(self, url: &'a str) -> Spelling<&'a str> {
+        let path = url
+            .strip_prefix(self.scheme())
+            .and_then(|rest| rest.strip_prefix(self.host))
+            .and_then(|rest| match self.port {
+                None => Some(rest),
+                Some(port) => {
+                    let (found, _) = rest.strip_prefix(':')?.split_once('/')?;
+                    // Only the spelling that comes out again: no leading zero or plus.
+                    (found == port.to_string()).then(|| &rest[1 + found.len()..])
+                }
+            });
+        match path {
+            Some(path) if path.starts_with('/') => Spelling::Path(path),
+            _ => Spelling::Whole(url),
+        }
+    }
+
+    fn read(self, spelling: Spelling<String>) -> Box<str> {
+        match spelling {
+            Spelling::Whole(url) => url.into(),
+            Spelling::Path(path) => {
+                let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
+                let parts = [self.scheme(), self.host, &port, &path];
+                let mut url = String::with_capacity(parts.iter().map(|part| part.len()).sum());
+                parts.iter().for_each(|part| url.push_str(part));
+                url.into()
+            }
+        }
+    }
+
+    /// The stored form.
+    ///
+    /// # Errors
+    /// None that any value of these types could cause; the codec's are passed on.
+    pub(crate) fn encode(self, queued: QueuedRef<'a>) -> Result<Vec<u8>, CodecError> {
+        codec::encode(
+            VERSION,
+            &Element {
+                kind: queued.kind,
+                depth: queued.depth,
+                hops: queued.hops,
+                tries: queued.tries,
+                url: self.spell(queued.url),
+                via: queued.via.map(|via| self.spell(via)),
+            },
+        )
+    }
+
+    /// The URL again.
+    ///
+    /// # Errors
+    /// For bytes that [`Usual::encode`] did not write.
+    pub(crate) fn decode(self, bytes: &[u8]) -> Result<Queued, CodecError> {
+        let element: Element<String> = codec::decode(VERSION, bytes)?;
+        Ok(Queued {
+            url: self.read(element.url),
+            kind: element.kind,
+            depth: element.depth,
+            hops: element.hops,
+            tries: element.tries,
+            via: element.via.map(|via| self.read(via)),
+        })
+    }
+}
+
+/// A queued URL that is borrowed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QueuedRef<'a> {
+    pub(crate) url: &'a str,
+    pub(crate) kind: LinkKind,
+    pub(crate) depth: u16,
+    pub(crate) hops: u8,
+    pub(crate) tries: u8,
+    pub(crate) via: Option<&'a str>,
+}
+
+impl<'a> From<&'a Queued> for QueuedRef<'a> {
+    fn from(queued: &'a Queued) -> Self {
+        Self {
+            url: &queued.url,
+            kind: queued.kind,
+            depth: queued.depth,
+            hops: queued.hops,
+            tries: queued.tries,
+            via: queued.via.as_deref(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn queued(url: &str, via: Option<&str>) -> Queued {
+        Queued {
+            url: url.into(),
+            kind: LinkKind::Page,
+            depth: 2,
+            hops: 0,
+            tries: 1,
+            via: via.map(Into::into),
+        }
+    }
+
+    #[test]
+    fn what_is_usual_is_not_written() {
+        #[track_caller]
+        fn check(first: &str, url: &str, bytes: usize) {
+            let usual = Usual::of(first, "a.test");
+            let queued = queued(url, None);
+            let stored = usual.encode((&queued).into()).unwrap();
+            assert_eq!(usual.decode(&stored).unwrap(), queued);
+            assert_eq!(stored.len(), bytes, "{url}");
+        }
+        check("http://a.test/", "http://a.test/x?y", 12);
+        check("http://a.test/", "https://a.test/x", 24);
+        check("https://a.test/", "https://a.test/x", 10);
+        check("https://a.test:8443/", "https://a.test:8443/x", 10);
+        check("https://a.test:8443/", "https://a.test:08443/x", 30);
+        check("https://a.test:8443?q", "https://a.test/x", 24);
+        check("http://a.test/", "http://a.test./x", 24);
+        check("http://a.test/", "http://u:p@a.test/x", 27);
+        check("http://a.test/", "http://a.test.evil/x", 28);
+    }
+
+    #[test]
+    fn the_stored_form_of_version_1_does_not_change() {
+        let usual = Usual::of("http://a.test/", "a.test");
+        let stored = usual
+            .encode((&queued("http://a.test/b", Some("seed"))).into())
+            .unwrap();
+        assert_eq!(
+            stored,
+            [
+                1, 1, 2, 0, 1, 0, 2, b'/', b'b', 1, 1, 4, b's', b'e', b'e', b'd'
+            ]
+        );
+        assert!(usual.decode(&stored[..9]).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn every_url_comes_back_byte_for_byte(first in "https?://a\\.test(:[0-9]{1,5})?/", url in "(https?://a\\.test(:[0-9]{1,5})?)?\\PC{0,20}", via in "(https?://a\\.test/)?\\PC{0,9}") {
+            let usual = Usual::of(&first, "a.test");
+            let queued = queued(&url, Some(&via));
+            let stored = usual.encode((&queued).into()).unwrap();
+            prop_assert_eq!(usual.decode(&stored).unwrap(), queued);
+        }
+    }
+}

@@ -1,0 +1,383 @@
+//! The embedded store on disk: keyspaces, keys and values, and nothing of what they mean.
+//!
+//! Owns the storage engine (fjall) and is the only one who knows it. Every change goes through a [`Batch`],
+//! which is one atomic commit, written to the operating system before it is acknowledged: the end of the process
+//! loses nothing; a power loss loses what came after the last flush, consistently.
+
+use std::path::Path;
+
+use contract::codec;
+use contract::fault::FailPlan;
+use contract::robots::RobotsRecord;
+use fjall::config::{BloomConstructionPolicy, CompressionPolicy, FilterPolicy, FilterPolicyEntry};
+use fjall::{
+    CompressionType, Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Slice,
+};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::error::StoreError;
+use crate::store::machine::host::Record;
+use crate::store::machine::schedule::HostId;
+
+/// Version of the values in this store, where they have none of their own.
+const VALUE_VERSION: u8 = 1;
+/// The engine's journals; its least.
+const JOURNAL_BYTES_MAX: u64 = 64 << 20;
+
+/// What the crawl's whole life has counted, and what must survive besides (version 1).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Counters {
+    pub(super) known: u64,
+    pub(super) queued: u64,
+    pub(super) done: u64,
+    pub(super) kept: u64,
+    pub(super) bytes: u64,
+    /// The number of the next host.
+    pub(super) hosts: HostId,
+    /// The number of the URL given up last.
+    pub(super) gave_up: u64,
+    pub(super) ran_ms: u64,
+    /// The latest time of the store, in microseconds.
+    pub(super) time: u64,
+    pub(super) paused: bool,
+}
+
+/// A host as stored.
+#[derive(Serialize, Deserialize)]
+struct HostRow<N, R> {
+    name: N,
+    record: R,
+}
+
+/// The open database.
+pub(super) struct Disk {
+    db: Database,
+    /// Fingerprint → nothing.
+    seen: Keyspace,
+    /// Host, class, place → element.
+    queue: Keyspace,
+    /// Host → name and record.
+    hosts: Keyspace,
+    /// Name → host.
+    names: Keyspace,
+    /// Host, scheme, port → robots.txt.
+    robots: Keyspace,
+    /// URL that was admitted as a seed or by force → whether as a seed.
+    exact: Keyspace,
+    /// Number → URL given up.
+    gave_up: Keyspace,
+    /// Single values by name.
+    meta: Keyspace,
+    fail: FailPlan,
+}
+
+impl Disk {
+    /// Opens or creates the database; `memory` bytes go to its caches and write buffers.
+    pub(super) fn open(folder: &Path, memory: u64, fail: FailPlan) -> Result<Self, StoreError> {
+        let db = Database::builder(folder)
+            .cache_size(memory / 3)
+            .max_journaling_size(JOURNAL_BYTES_MAX)
+            .worker_threads(2)
+            .open()?;
+        let keyspace = |name: &str, memtable: u64, filter: FilterPolicy, packed: bool| {
+            let compression = if packed {
+                CompressionPolicy::all(CompressionType::Lz4)
+            } else {
+                CompressionPolicy::disabled()
+            };
+            db.keyspace(name, || {
+                KeyspaceCreateOptions::default()
+                    .max_memtable_size(memtable)
+                    .filter_policy(filter)
+                    .data_block_compression_policy(compression)
+            })
+        };
+        let bloom = || {
+            FilterPolicy::all(FilterPolicyEntry::Bloom(
+                BloomConstructionPolicy::BitsPerKey(10.0),
+            ))
+        };
+        let small = memory / 48;
+        Ok(Self {
+            seen: keyspace("seen", memory / 6, bloom(), false)?,
+            queue: keyspace("queue", memory / 6, FilterPolicy::disabled(), true)?,
+            hosts: keyspace("hosts", memory / 12, bloom(), true)?,
+            names: keyspace("names", small, bloom(), true)?,
+            robots: keyspace("robots", small, bloom(), true)?,
+            exact: keyspace("exact", small, bloom(), true)?,
+            gave_up: keyspace("gave-up", small, FilterPolicy::disabled(), true)?,
+            meta: keyspace("meta", small, FilterPolicy::disabled(), false)?,
+            db,
+            fail,
+        })
+    }
+
+    pub(super) fn batch(&self) -> Batch {
+        Batch(self.db.batch())
+    }
+
+    /// Makes the batch durable against the end of the process.
+    pub(super) fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+        self.fail.step().map_err(StoreError::Write)?;
+        batch
+            .0
+            .durability(Some(PersistMode::Buffer))
+            .commit()
+            .map_err(StoreError::from)
+    }
+
+    /// Makes everything durable against a power loss.
+    pub(super) fn flush(&self) -> Result<(), StoreError> {
+        self.fail.step().map_err(StoreError::Write)?;
+        Ok(self.db.persist(PersistMode::SyncAll)?)
+    }
+
+    pub(super) fn is_seen(&self, fingerprint: u64) -> Result<bool, StoreError> {
+        Ok(self.seen.contains_key(fingerprint.to_be_bytes())?)
+    }
+
+    pub(super) fn see(&self, batch: &mut Batch, fingerprint: u64) {
+        batch
+            .0
+            .insert(&self.seen, fingerprint.to_be_bytes(), Slice::empty());
+    }
+
+    /// Fingerprints from `from` on, ascending.
+    pub(super) fn seen_from(&self, from: u64) -> impl Iterator<Item = Result<u64, StoreError>> {
+        self.seen.range(from.to_be_bytes()..).map(|row| {
+            let key = row.key()?;
+            let bytes = key.as_ref().try_into().map_err(|_| odd("fingerprint"))?;
+            Ok(u64::from_be_bytes(bytes))
+        })
+    }
+
+    pub(super) fn element(&self, at: [u8; 13]) -> Result<Slice, StoreError> {
+        let found = self.queue.get(at)?;
+        found.ok_or(StoreError::Missing { what: "queued URL" })
+    }
+
+    pub(super) fn put_element(&self, batch: &mut Batch, at: [u8; 13], element: Vec<u8>) {
+        batch.0.insert(&self.queue, at, element);
+    }
+
+    pub(super) fn drop_element(&self, batch: &mut Batch, at: [u8; 13]) {
+        batch.0.remove(&self.queue, at);
+    }
+
+    /// Elements of one class of a host from `place` on, in order.
+    pub(super) fn elements(
+        &self,
+        host: HostId,
+        class: u8,
+        place: u64,
+    ) -> impl Iterator<Item = Result<(u64, Slice), StoreError>> {
+        let (from, to) = (queue_key(host, class, place), queue_key(host, class + 1, 0));
+        self.queue.range(from..to).map(|row| {
+            let (key, element) = row.into_inner()?;
+            let (_, _, place) = read_queue_key(&key)?;
+            Ok((place, element))
+        })
+    }
+
+    /// All elements from a key on, in the order of their keys.
+    pub(super) fn queue_from(
+        &self,
+        from: [u8; 13],
+    ) -> impl Iterator<Item = Result<((HostId, u8, u64), Slice), StoreError>> {
+        self.queue.range(from..).map(|row| {
+            let (key, element) = row.into_inner()?;
+            Ok((read_queue_key(&key)?, element))
+        })
+    }
+
+    pub(super) fn host_named(&self, name: &str) -> Result<Option<HostId>, StoreError> {
+        let Some(id) = self.names.get(name)? else {
+            return Ok(None);
+        };
+        let id = id.as_ref().try_into().map_err(|_| odd("host's number"))?;
+        Ok(Some(HostId::from_be_bytes(id)))
+    }
+
+    pub(super) fn name_host(&self, batch: &mut Batch, name: &str, id: HostId) {
+        batch.0.insert(&self.names, name, id.to_be_bytes());
+    }
+
+    pub(super) fn host(&self, id: HostId) -> Result<(Box<str>, Record), StoreError> {
+        let found = self.hosts.get(id.to_be_bytes())?;
+        read_host(&found.ok_or(StoreError::Missing { what: "host" })?)
+    }
+
+    pub(super) fn put_host(
+        &self,
+        batch: &mut Batch,
+        id: HostId,
+        name: &str,
+        record: &Record,
+    ) -> Result<(), StoreError> {
+        let row = write("host", &HostRow { name, record })?;
+        batch.0.insert(&self.hosts, id.to_be_bytes(), row);
+        Ok(())
+    }
+
+    /// Every host, in the order in which they became known.
+    pub(super) fn all_hosts(
+        &self,
+    ) -> impl Iterator<Item = Result<(HostId, Box<str>, Record), StoreError>> {
+        self.hosts.iter().map(|row| {
+            let (key, value) = row.into_inner()?;
+            let id = key.as_ref().try_into().map_err(|_| odd("host's number"))?;
+            let (name, record) = read_host(&value)?;
+            Ok((HostId::from_be_bytes(id), name, record))
+        })
+    }
+
+    pub(super) fn robots(
+        &self,
+        host: HostId,
+        origin: (bool, u16),
+    ) -> Result<Option<RobotsRecord>, StoreError> {
+        let found = self.robots.get(robots_key(host, origin))?;
+        found.map(|row| read("robots.txt", &row)).transpose()
+    }
+
+    pub(super) fn put_robots(
+        &self,
+        batch: &mut Batch,
+        host: HostId,
+        origin: (bool, u16),
+        record: &RobotsRecord,
+    ) -> Result<(), StoreError> {
+        let row = write("robots.txt", record)?;
+        batch.0.insert(&self.robots, robots_key(host, origin), row);
+        Ok(())
+    }
+
+    /// Whether the URL was admitted as a seed (true) or by force (false) before.
+    pub(super) fn exact(&self, url: &str) -> Result<Option<bool>, StoreError> {
+        let found = self.exact.get(url)?;
+        Ok(found.map(|row| row.first() == Some(&1)))
+    }
+
+    pub(super) fn put_exact(&self, batch: &mut Batch, url: &str, seed: bool) {
+        batch.0.insert(&self.exact, url, [u8::from(seed)]);
+    }
+
+    pub(super) fn seeds(&self) -> Result<Vec<String>, StoreError> {
+        let mut seeds = Vec::new();
+        for row in self.exact.iter() {
+            let (url, seed) = row.into_inner()?;
+            if seed.first() == Some(&1) {
+                seeds.push(String::from_utf8_lossy(&url).into_owned());
+            }
+        }
+        Ok(seeds)
+    }
+
+    pub(super) fn put_gave_up<T: Serialize>(
+        &self,
+        batch: &mut Batch,
+        number: u64,
+        row: &T,
+    ) -> Result<(), StoreError> {
+        let row = write("URL given up", row)?;
+        batch.0.insert(&self.gave_up, number.to_be_bytes(), row);
+        Ok(())
+    }
+
+    pub(super) fn drop_gave_up(&self, batch: &mut Batch, number: u64) {
+        batch.0.remove(&self.gave_up, number.to_be_bytes());
+    }
+
+    /// URLs given up, by number.
+    pub(super) fn all_gave_up<T: DeserializeOwned>(
+        &self,
+    ) -> impl Iterator<Item = Result<(u64, T), StoreError>> {
+        self.gave_up.iter().map(|row| {
+            let (key, value) = row.into_inner()?;
+            let number = key.as_ref().try_into().map_err(|_| odd("number"))?;
+            Ok((u64::from_be_bytes(number), read("URL given up", &value)?))
+        })
+    }
+
+    pub(super) fn meta<T: DeserializeOwned>(
+        &self,
+        name: &'static str,
+    ) -> Result<Option<T>, StoreError> {
+        let found = self.meta.get(name)?;
+        found.map(|row| read(name, &row)).transpose()
+    }
+
+    pub(super) fn put_meta<T: Serialize>(
+        &self,
+        batch: &mut Batch,
+        name: &'static str,
+        value: &T,
+    ) -> Result<(), StoreError> {
+        batch.0.insert(&self.meta, name, write(name, value)?);
+        Ok(())
+    }
+}
+
+/// Changes that are committed together.
+pub(super) struct Batch(OwnedWriteBatch);
+
+impl Batch {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Host, class and place, in the order in which queues are read.
+pub(super) fn queue_key(host: HostId, class: u8, place: u64) -> [u8; 13] {
+    let mut key = [0; 13];
+    key[..4].copy_from_slice(&host.to_be_bytes());
+    key[4] = class;
+    key[5..].copy_from_slice(&place.to_be_bytes());
+    key
+}
+
+fn read_queue_key(key: &[u8]) -> Result<(HostId, u8, u64), StoreError> {
+    let parts = key.split_first_chunk::<4>().and_then(|(host, rest)| {
+        rest.split_first()
+            .map(|(class, place)| (host, class, place))
+    });
+    let Some((host, class, place)) = parts else {
+        return Err(odd("queue's key"));
+    };
+    let place = place.try_into().map_err(|_| odd("queue's key"))?;
+    Ok((
+        HostId::from_be_bytes(*host),
+        *class,
+        u64::from_be_bytes(place),
+    ))
+}
+
+fn robots_key(host: HostId, (https, port): (bool, u16)) -> [u8; 7] {
+    let mut key = [0; 7];
+    key[..4].copy_from_slice(&host.to_be_bytes());
+    key[4] = u8::from(https);
+    key[5..].copy_from_slice(&port.to_be_bytes());
+    key
+}
+
+fn read_host(row: &[u8]) -> Result<(Box<str>, Record), StoreError> {
+    let row: HostRow<Box<str>, Record> = read("host", row)?;
+    Ok((row.name, row.record))
+}
+
+/// A key of another length than ours.
+fn odd(what: &'static str) -> StoreError {
+    StoreError::Value {
+        what,
+        source: codec::CodecError::Empty,
+    }
+}
+
+fn write<T: Serialize>(what: &'static str, value: &T) -> Result<Vec<u8>, StoreError> {
+    codec::encode(VALUE_VERSION, value).map_err(|source| StoreError::Value { what, source })
+}
+
+fn read<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, StoreError> {
+    codec::decode(VALUE_VERSION, bytes).map_err(|source| StoreError::Value { what, source })
+}
