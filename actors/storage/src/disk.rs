@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_refused_write_leaves_the_file_as_it_was_and_can_be_tried_again() {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = crate::testing::scratch();
         let path = dir.path().join("log");
         // 1 create, 2 first flush, 3 second flush.
         let mut file = Disk::new(FailPlan::nth(3, ENOSPC, false))
@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_cut_reaches_into_the_buffer_or_the_file() {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = crate::testing::scratch();
         let path = dir.path().join("log");
         let mut file = Disk::default().create(&path).unwrap();
         file.buffer().extend_from_slice(b"0123456789");
@@ -298,7 +298,7 @@ mod tests {
 
     #[test]
     fn what_a_sync_covers_is_what_was_written_before_it() {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = crate::testing::scratch();
         let mut file = Disk::default().create(&dir.path().join("log")).unwrap();
         file.buffer().extend_from_slice(b"one");
         file.flush().unwrap();

@@ -151,7 +151,7 @@ mod tests {
     fn a_torn_last_line_is_cut_off() {
         #[track_caller]
         fn check(text: &[u8], want: usize) {
-            let dir = tempfile::tempdir().unwrap();
+            let dir = crate::testing::scratch();
             let layout = Layout::new(dir.path());
             for folder in ["logs", "pages"] {
                 fs::create_dir(dir.path().join(folder)).unwrap();

@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_foreign_line_is_an_error_and_the_next_is_read() {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = crate::testing::scratch();
         let path = dir.path().join("crawl.jsonl");
         std::fs::write(
             &path,

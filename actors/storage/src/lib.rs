@@ -14,13 +14,16 @@ pub mod config;
 pub mod disk;
 pub mod error;
 pub mod events;
+pub mod figures;
 pub mod group;
 pub mod jsonl;
 pub mod layout;
 pub mod ledger;
 pub mod pages;
 pub mod refused;
+pub mod reports;
 mod stamp;
 #[cfg(test)]
 mod testing;
+pub mod verify;
 pub mod warc;

@@ -47,7 +47,6 @@ pub(crate) fn refused(url: &str, rule: &str) -> RefusedLink {
 /// A parsed page, by default the answer 200 with an empty body.
 pub(crate) struct PageBuilder {
     parsed: ParsedPage,
-    gauge: Arc<PageGauge>,
 }
 
 impl PageBuilder {
@@ -95,7 +94,7 @@ impl PageBuilder {
             refused: Vec::new(),
             facts: Facts::default(),
         };
-        Self { parsed, gauge }
+        Self { parsed }
     }
 
     fn exchange(&mut self) -> &mut Exchange {
@@ -109,7 +108,6 @@ impl PageBuilder {
 
     pub(crate) fn gauge(mut self, gauge: &Arc<PageGauge>) -> Self {
         self.parsed.page.life = PageLife::begin(gauge);
-        self.gauge = gauge.clone();
         self
     }
 
@@ -177,4 +175,37 @@ pub(crate) fn scratch() -> tempfile::TempDir {
         }
     }
     tempfile::tempdir().unwrap()
+}
+
+/// An output folder with these pages in it, sealed.
+pub(crate) fn store_pages(
+    root: &std::path::Path,
+    pages: impl IntoIterator<Item = ParsedPage>,
+) -> crate::layout::Layout {
+    use crate::group::Store;
+    use contract::clock::{Boot, Chance};
+    let layout = crate::layout::Layout::new(root);
+    let warc = crate::warc::writer::WriterConfig {
+        folder: layout.archive(),
+        prefix: "t".to_owned(),
+        size_max: 1 << 30,
+        info: Vec::new(),
+    };
+    let disk = crate::disk::Disk::default();
+    let config = crate::config::StorageConfig::default();
+    let (mut store, _) = Store::open(
+        config,
+        &layout,
+        &disk,
+        warc,
+        Clock::manual(NOW),
+        Chance::seeded(1),
+    )
+    .unwrap();
+    for page in pages {
+        store.add(page, (), Boot(0)).unwrap();
+    }
+    let (job, _waiting) = store.begin(true).unwrap().unwrap();
+    assert!(store.end(job.run()).unwrap().trouble.is_none());
+    layout
 }

@@ -112,7 +112,7 @@ mod tests {
         fn it_sorts_and_keeps_each_line_once(
             files in prop::collection::vec(prop::collection::btree_set("[a-c ]{0,6}", 0..12), 0..150)
         ) {
-            let dir = tempfile::tempdir().unwrap();
+            let dir = crate::testing::scratch();
             let contents: Vec<String> =
                 files.iter().map(|lines| {
                     let mut lines: Vec<String> = lines.iter().map(|line| format!("{line}\n")).collect();
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn whichever_step_fails_the_old_index_stays_or_the_new_one_is_whole() {
         for n in 1.. {
-            let dir = tempfile::tempdir().unwrap();
+            let dir = crate::testing::scratch();
             let inputs = texts(dir.path(), &["a\nc\n".to_owned(), "b\n".to_owned()]);
             let target = dir.path().join("index.cdxj");
             fs::write(&target, "b\nz\n").unwrap();
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn pieces_are_sorted_and_begin_anew() {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = crate::testing::scratch();
         let disk = Disk::default();
         for _ in 0..2 {
             let mut pieces = Pieces::begin(&disk, dir.path(), "x.warc.gz").unwrap();

@@ -100,7 +100,7 @@ fn read(path: &Path) -> Vec<(Entry, Vec<u8>)> {
 
 #[test]
 fn a_file_starts_with_warcinfo_and_is_named_as_iipc_asks() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = crate::testing::scratch();
     let mut writer = writer(dir.path(), 1 << 30, FailPlan::none());
     let span = put_page(
         &mut writer,
@@ -151,7 +151,7 @@ fn a_file_starts_with_warcinfo_and_is_named_as_iipc_asks() {
 
 #[test]
 fn a_full_file_is_followed_by_another_and_none_is_written_over() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = crate::testing::scratch();
     let noise: Vec<u8> = (0..5_000_u32)
         .map(|n| u8::try_from(n.wrapping_mul(2_654_435_761) >> 24).unwrap())
         .collect();
@@ -179,7 +179,7 @@ fn a_full_file_is_followed_by_another_and_none_is_written_over() {
 
 #[test]
 fn a_file_cut_anywhere_keeps_its_whole_records_and_nothing_else() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = crate::testing::scratch();
     let mut whole = writer(dir.path(), 1 << 30, FailPlan::none());
     put_page(
         &mut whole,
@@ -204,7 +204,7 @@ fn a_file_cut_anywhere_keeps_its_whole_records_and_nothing_else() {
     let name = sealed.file_name().unwrap().to_str().unwrap().to_owned();
 
     let check = |torn: &[u8], what: &str| {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = crate::testing::scratch();
         let open = dir.path().join(format!("{name}{OPEN_SUFFIX}"));
         fs::write(&open, torn).unwrap();
         let (mut shown, mut ready) = (0, false);
@@ -265,7 +265,7 @@ fn a_file_cut_anywhere_keeps_its_whole_records_and_nothing_else() {
 }
 
 fn check_tail(torn: &[u8], good: usize, name: &str) {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = crate::testing::scratch();
     let open = dir.path().join(format!("{name}{OPEN_SUFFIX}"));
     fs::write(&open, torn).unwrap();
     repair(&Disk::default(), &open, &mut |_| Ok(()), &mut || Ok(())).unwrap();
@@ -274,7 +274,7 @@ fn check_tail(torn: &[u8], good: usize, name: &str) {
 
 #[test]
 fn a_bit_that_flipped_in_the_tail_is_found() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = crate::testing::scratch();
     let mut writer = writer(dir.path(), 1 << 30, FailPlan::none());
     put_page(
         &mut writer,
@@ -307,7 +307,7 @@ fn whichever_step_fails_what_was_appended_before_it_stays_whole() {
     let mut n = 0;
     loop {
         n += 1;
-        let dir = tempfile::tempdir().unwrap();
+        let dir = crate::testing::scratch();
         let faults = FailPlan::nth(n, ENOSPC, false);
         let mut writer = writer(dir.path(), 8 << 20, faults.clone());
         let (mut kept, mut refused) = (Vec::new(), 0);
@@ -369,7 +369,7 @@ proptest! {
     fn what_is_written_is_read_back(
         pages in prop::collection::vec((".{0,40}", prop::collection::vec(any::<u8>(), 0..70_000), any::<bool>()), 1..6)
     ) {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = crate::testing::scratch();
         let mut writer = writer(dir.path(), 1 << 30, FailPlan::none());
         let mut spans = Vec::new();
         for (url, bytes, stored) in &pages {

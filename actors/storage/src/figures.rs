@@ -1,0 +1,284 @@
+//! A whole crawl in figures, counted from its ledger.
+//!
+//! Each URL counts once, by its first final line, although a crash may have repeated it. To tell repeats in
+//! bounded memory, the ledger is read once for each slice of the URLs' hashes. Hosts and media types beyond a
+//! limit are counted together. Invariant: memory does not grow with the crawl. Start at [`count`].
+
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+
+use contract::outcome::Outcome;
+use serde::Serialize;
+
+use crate::error::StoreError;
+use crate::layout::Layout;
+use crate::ledger::{Entry, LedgerReader};
+
+/// URLs told apart in one reading: about 18 MiB.
+const SLICE: u64 = 1 << 20;
+/// Names counted one by one in a table; the rest is [`OTHERS`].
+const NAMES_MAX: usize = 100_000;
+/// What stands for names beyond the limit.
+pub const OTHERS: &str = "(others)";
+
+/// URLs and bytes of one row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Row {
+    pub urls: u64,
+    /// Bytes of bodies as received.
+    pub bytes: u64,
+}
+
+/// A host in figures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct HostRow {
+    pub urls: u64,
+    pub bytes: u64,
+    /// URLs with a record in the archive.
+    pub kept: u64,
+    /// URLs that ended in an error (transient, permanent or system).
+    pub errors: u64,
+    /// URLs that robots.txt forbids.
+    pub robots_denied: u64,
+}
+
+/// A crawl in figures.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Figures {
+    /// Times of the first and the last line.
+    pub first: Option<String>,
+    pub last: Option<String>,
+    /// Lines of the ledger.
+    pub lines: u64,
+    /// Lines that cannot be read.
+    pub bad_lines: u64,
+    /// Answers of any kind, robots.txt and retries included.
+    pub answers: u64,
+    /// Bytes of bodies received, in all of these.
+    pub bytes_received: u64,
+    /// Attempts that were not the last of their URL.
+    pub attempts_repeated: u64,
+    /// Lines of URLs that had been decided before: the price of crashes.
+    pub repeats: u64,
+    /// Requests for robots.txt.
+    pub robots: u64,
+    /// URLs that are decided, each once.
+    pub urls: u64,
+    /// Of those, with a record in the archive.
+    pub kept: u64,
+    /// Bytes of the records of answers, as compressed.
+    pub archived_bytes: u64,
+    pub outcomes: BTreeMap<String, Row>,
+    pub statuses: BTreeMap<u16, Row>,
+    pub mimes: BTreeMap<String, Row>,
+    pub hosts: BTreeMap<String, HostRow>,
+}
+
+/// Counts the ledger of an output folder.
+///
+/// # Errors
+/// A ledger that cannot be read.
+pub fn count(layout: &Layout) -> Result<Figures, StoreError> {
+    count_in_slices(layout, SLICE)
+}
+
+fn count_in_slices(layout: &Layout, slice: u64) -> Result<Figures, StoreError> {
+    let mut figures = Figures::default();
+    let mut decided = 0;
+    read(layout, |line| match line {
+        Some(entry) => {
+            figures.attempt(&entry);
+            decided += u64::from(entry.is_final && entry.is_url());
+        }
+        None => figures.bad_lines += 1,
+    })?;
+    let slices = decided / slice + 1;
+    for this in 0..slices {
+        let mut seen = HashSet::new();
+        read(layout, |line| {
+            let Some(entry) = line.filter(|entry| entry.is_final && entry.is_url()) else {
+                return;
+            };
+            let mut hasher = DefaultHasher::new();
+            entry.url.hash(&mut hasher);
+            let hash = hasher.finish();
+            if hash % slices != this {
+                return;
+            }
+            if seen.insert(hash) {
+                figures.decided(entry)
+            } else {
+                figures.repeats += 1
+            }
+        })?;
+    }
+    Ok(figures)
+}
+
+/// Shows each line; none for one that cannot be read.
+fn read(layout: &Layout, mut each: impl FnMut(Option<Entry>)) -> Result<(), StoreError> {
+    let path = layout.ledger();
+    let failed = |error| StoreError::disk("read", &path, error);
+    let mut ledger = LedgerReader::open(&path).map_err(failed)?;
+    loop {
+        match ledger.next() {
+            Ok(Some(entry)) => each(Some(entry)),
+            Ok(None) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => each(None),
+            Err(error) => return Err(failed(error)),
+        }
+    }
+}
+
+impl Figures {
+    fn attempt(&mut self, entry: &Entry) {
+        self.lines += 1;
+        // Written in groups, lines are not quite in order of time. Stamps of one form sort as they read.
+        if self.first.as_ref().is_none_or(|first| entry.ts < *first) {
+            self.first = Some(entry.ts.clone());
+        }
+        if self.last.as_ref().is_none_or(|last| entry.ts > *last) {
+            self.last = Some(entry.ts.clone());
+        }
+        if entry.status.is_some() {
+            self.answers += 1;
+            self.bytes_received += entry.size.unwrap_or(0);
+        }
+        self.robots += u64::from(entry.kind == "robots");
+        self.attempts_repeated += u64::from(!entry.is_final && entry.is_url());
+        if entry.warc.is_some() {
+            self.archived_bytes += entry.length.unwrap_or(0);
+        }
+    }
+
+    fn decided(&mut self, entry: Entry) {
+        let bytes = entry.size.unwrap_or(0);
+        let kept = u64::from(entry.warc.is_some());
+        self.urls += 1;
+        self.kept += kept;
+        let add = |row: &mut Row| {
+            row.urls += 1;
+            row.bytes += bytes;
+        };
+        if let Some(status) = entry.status {
+            add(self.statuses.entry(status).or_default());
+            add(named(
+                &mut self.mimes,
+                entry.mime.unwrap_or_else(|| "unknown".to_owned()),
+            ));
+        }
+        if let Some(host) = entry.host {
+            let row = named(&mut self.hosts, host);
+            row.urls += 1;
+            row.bytes += bytes;
+            row.kept += kept;
+            let outcome = Outcome::from_code(&entry.outcome);
+            row.errors += u64::from(outcome.is_some_and(|outcome| outcome.class().is_some()));
+            row.robots_denied += u64::from(outcome == Some(Outcome::RobotsDenied));
+        }
+        add(named(&mut self.outcomes, entry.outcome));
+    }
+}
+
+/// The row of a name, or that of all names beyond the limit.
+fn named<T: Default>(table: &mut BTreeMap<String, T>, name: String) -> &mut T {
+    let name = if table.len() < NAMES_MAX || table.contains_key(&name) {
+        name
+    } else {
+        OTHERS.to_owned()
+    };
+    table.entry(name).or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{PageBuilder, refused, scratch, store_pages};
+    use contract::page::Fate;
+
+    #[test]
+    fn each_url_counts_once_in_however_many_slices() {
+        let dir = scratch();
+        let mut pages = Vec::new();
+        for _twice in 0..2 {
+            for n in 0..50 {
+                pages.push(
+                    PageBuilder::new(&format!("http://a.test/{n}"))
+                        .html("0123456789")
+                        .build(),
+                );
+            }
+        }
+        pages.push(
+            PageBuilder::new("http://b.test/")
+                .status(404)
+                .refused(vec![refused("http://c.test/", "host")])
+                .build(),
+        );
+        pages.push(
+            PageBuilder::new("http://b.test/no")
+                .no_answer(Outcome::RobotsDenied, Fate::Done)
+                .build(),
+        );
+        let rest = std::time::Duration::ZERO;
+        pages.push(
+            PageBuilder::new("http://b.test/again")
+                .no_answer(Outcome::ConnectFailed, Fate::Retry { tries: 1, rest })
+                .build(),
+        );
+        let layout = store_pages(dir.path(), pages);
+        let figures = count(&layout).unwrap();
+        assert_eq!(count_in_slices(&layout, 7).unwrap(), figures);
+        assert_eq!(
+            (figures.lines, figures.urls, figures.kept, figures.repeats),
+            (104, 53, 51, 50)
+        );
+        assert_eq!(
+            (
+                figures.answers,
+                figures.bytes_received,
+                figures.attempts_repeated
+            ),
+            (101, 1_000, 1)
+        );
+        assert_eq!(
+            figures.outcomes["ok"],
+            Row {
+                urls: 50,
+                bytes: 500
+            }
+        );
+        assert_eq!(figures.outcomes["out_of_scope"].urls, 1);
+        assert_eq!(figures.statuses[&404].urls, 1);
+        assert_eq!(
+            figures.mimes["text/html"],
+            Row {
+                urls: 50,
+                bytes: 500
+            }
+        );
+        let host = HostRow {
+            urls: 2,
+            bytes: 0,
+            kept: 1,
+            errors: 2,
+            robots_denied: 1,
+        };
+        assert_eq!((figures.hosts["b.test"], figures.hosts.len()), (host, 2));
+    }
+
+    #[test]
+    fn names_beyond_the_limit_are_counted_together() {
+        let mut table: BTreeMap<String, Row> = (0..NAMES_MAX)
+            .map(|n| (n.to_string(), Row::default()))
+            .collect();
+        named(&mut table, "5".to_owned()).urls += 1;
+        named(&mut table, "new".to_owned()).urls += 1;
+        named(&mut table, "newer".to_owned()).urls += 1;
+        assert_eq!(
+            (table["5"].urls, table[OTHERS].urls, table.len()),
+            (1, 2, NAMES_MAX + 1)
+        );
+    }
+}
