@@ -19,6 +19,11 @@ struct Verb {
 
 const VERBS: &[Verb] = &[
     Verb {
+        name: "bench",
+        about: "time the whole path: [docs|slow] [--hosts N] [--smoke] [-- CRAWL FLAGS]",
+        act: run::bench,
+    },
+    Verb {
         name: "check",
         about: "what CI runs: format, lints, house rules, every test",
         act: run::check,

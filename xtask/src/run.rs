@@ -1,4 +1,4 @@
-//! Verbs that run other programs: `check` and `docs`.
+//! Verbs that run other programs: `bench`, `check` and `docs`.
 //!
 //! The list of what CI runs is `.ci/run` and stands there alone, so that the two cannot differ.
 
@@ -13,6 +13,17 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .unwrap_or(Path::new("."))
+}
+
+/// Times the farm (`benches/farm.rs`) with the words given. `--smoke` only shows that it works: a small farm, and
+/// the dev profile that the tests have built already, so its figures are not for quoting.
+pub(crate) fn bench(words: &[String]) -> Result<()> {
+    let mut command = Command::new("cargo");
+    command.args(["bench", "--package", "argiope", "--bench", "farm"]);
+    if words.iter().any(|word| word == "--smoke") {
+        command.args(["--profile", "dev"]);
+    }
+    run(command.arg("--").args(words))
 }
 
 /// Runs what CI runs.
