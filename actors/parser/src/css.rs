@@ -17,6 +17,9 @@ enum At {
 /// Calls `found` with each URL in `css`, escapes resolved, in order of appearance.
 pub fn each_url<'a>(css: &'a str, mut found: impl FnMut(Cow<'a, str>)) {
     let bytes = css.as_bytes();
+    if !may_have_urls(bytes) {
+        return;
+    }
     let mut at = 0;
     let mut rule = At::None;
     while let Some(&byte) = bytes.get(at) {
@@ -69,6 +72,21 @@ pub fn each_url<'a>(css: &'a str, mut found: impl FnMut(Cow<'a, str>)) {
             _ => at += 1,
         }
     }
+}
+
+/// A quick look: most style text loads nothing.
+fn may_have_urls(css: &[u8]) -> bool {
+    memchr::memchr2_iter(b'(', b'@', css).any(|at| {
+        let (before, after) = css.split_at(at);
+        match after[0] {
+            b'(' => before
+                .last_chunk()
+                .is_some_and(|url: &[u8; 3]| url.eq_ignore_ascii_case(b"url")),
+            _ => after[1..]
+                .first_chunk()
+                .is_some_and(|word: &[u8; 6]| word.eq_ignore_ascii_case(b"import")),
+        }
+    })
 }
 
 /// Where the identifier that starts at `from` ends. (Escapes and non-ASCII make no name that matters.)

@@ -61,7 +61,7 @@ impl Foreign {
             && [Attr::Color, Attr::Face, Attr::Size]
                 .into_iter()
                 .any(|name| attr(name).is_some());
-        if font || Breakout::of(tag.key) != Breakout::Other {
+        if font || Breakout::of(tag.key, tag.name) != Breakout::Other {
             self.leave();
             return false;
         }
@@ -103,7 +103,9 @@ impl Foreign {
             .position(|&candidate| candidate == open)
         {
             Some(above) => self.0.truncate(self.0.len() - 1 - above),
-            None if self.inside() && Breakout::of(tag.key) != Breakout::Other => self.leave(),
+            None if self.inside() && Breakout::of(tag.key, tag.name) != Breakout::Other => {
+                self.leave()
+            }
             None => {}
         }
     }

@@ -12,6 +12,7 @@ pub mod links;
 pub mod names;
 pub mod refresh;
 pub mod rel;
+mod scan;
 mod srcset;
 #[cfg(test)]
 mod tests;
@@ -57,21 +58,28 @@ pub fn read<'a>(
     let mut facts = Facts::default();
     let mut templates: u32 = 0;
     let mut text_of = TextOf::Nothing;
-    while let Some(token) = tokens.next() {
+    loop {
+        let token = match text_of {
+            TextOf::Nothing => tokens.next_of_note(),
+            _ => tokens.next(),
+        };
+        let Some(token) = token else { break };
         watch.look(tokens.position())?;
         match token {
-            Token::Start(tag) => {
-                links::of_tag(&tag, &tokens, &mut found);
+            Token::Start => {
+                let tag = tokens.tag();
+                links::of_tag(tag, &tokens, &mut found);
                 text_of = TextOf::Nothing;
                 if tag.element != Element::Other {
                     if !tag.foreign && templates == 0 {
-                        facts.of_tag(&tag, &tokens, &options.token);
+                        facts.of_tag(tag, &tokens, &options.token);
                     }
                     templates += u32::from(tag.element == Element::Template && !tag.foreign);
-                    text_of = text_of_element(&tag, &tokens, templates > 0);
+                    text_of = text_of_element(tag, &tokens, templates > 0);
                 }
             }
-            Token::End(tag) => {
+            Token::End => {
+                let tag = tokens.tag();
                 if tag.element == Element::Template && !tag.foreign {
                     templates = templates.saturating_sub(1);
                 } else if tag.element == Element::Title && text_of == TextOf::Title {

@@ -1,44 +1,37 @@
 //! The element and attribute names that matter to links, recognised while they are scanned.
 //!
-//! A name is folded byte by byte into a [`Key`] (lower case, at most 15 bytes of it matter), so that finding
-//! out which element or attribute it is costs one integer match and no second look at the text.
-//! Invariant: two names have the same known key if and only if they are equal in ASCII-case-insensitive comparison.
+//! A name is folded byte by byte into a [`Key`], so that finding out which element or attribute it is costs one integer
+//! match and, but for long names, no second look at the text.
+//! Invariant: a name is known if and only if it equals a listed one in ASCII-case-insensitive comparison.
 
-/// A name folded into an integer. Names longer than 16 bytes keep their last 16, which no known name has.
+/// A name folded into an integer: up to 8 bytes exactly, longer ones as a hash.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Key(u128);
+pub struct Key(u64);
+
+/// Bytes of a name that its key holds exactly.
+const EXACT: usize = 8;
 
 impl Key {
-    /// Appends one byte of a name: A-Z in lower case; NUL becomes a byte that UTF-8 never has, as the standard
-    /// puts U+FFFD there.
+    /// The key of a name of at most 8 bytes, its first byte lowest.
     #[inline]
-    pub fn push(&mut self, byte: u8) {
-        self.0 = (self.0 << 8) | LOWER[byte as usize] as u128;
+    pub(super) fn exact(bytes: u64) -> Self {
+        Self(bytes)
+    }
+
+    /// Puts in the byte number `n` of a name, which must be in lower case and not 0.
+    #[inline]
+    pub(super) fn push(&mut self, n: usize, byte: u8) {
+        self.0 ^= (byte as u64) << (8 * (n % EXACT));
     }
 }
 
-const LOWER: [u8; 256] = {
-    let mut table = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let b = byte as u8;
-        table[byte] = if b == 0 { 0xFF } else { b.to_ascii_lowercase() };
-        byte += 1;
-    }
-    table
-};
-
-const fn key(name: &str) -> u128 {
+const fn key(name: &str) -> u64 {
     let bytes = name.as_bytes();
-    assert!(
-        bytes.len() < 16,
-        "a known name must fit its key with a byte to spare"
-    );
-    let mut key = 0;
-    let mut i = 0;
-    while i < bytes.len() {
-        key = (key << 8) | bytes[i] as u128;
-        i += 1;
+    let mut key: u64 = 0;
+    let mut n = 0;
+    while n < bytes.len() {
+        key ^= (bytes[n] as u64) << (8 * (n % EXACT));
+        n += 1;
     }
     key
 }
@@ -46,19 +39,29 @@ const fn key(name: &str) -> u128 {
 macro_rules! names {
     ($(#[$doc:meta])* $type:ident, $keys:ident { $($variant:ident = $text:literal)* }) => {
         #[allow(non_upper_case_globals, reason = "named like the variants they stand for")]
-        mod $keys { $(pub(super) const $variant: u128 = super::key($text);)* }
+        mod $keys { $(pub(super) const $variant: u64 = super::key($text);)* }
 
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum $type { $($variant,)* /** Any name not listed. */ Other }
 
         impl $type {
+            /// What `name`, whose bytes were folded into `key`, is.
             #[inline]
-            pub fn of(key: Key) -> Self {
-                match key.0 { $($keys::$variant => Self::$variant,)* _ => Self::Other }
+            pub fn of(key: Key, name: &str) -> Self {
+                match key.0 {
+                    $($keys::$variant if is(name, $text) => Self::$variant,)*
+                    _ => Self::Other,
+                }
             }
         }
     };
+}
+
+/// True if `name`, whose key is that of `known`, is `known`.
+#[inline]
+fn is(name: &str, known: &str) -> bool {
+    name.len() == known.len() && (known.len() <= EXACT || name.eq_ignore_ascii_case(known))
 }
 
 names! {
@@ -106,7 +109,9 @@ mod tests {
 
     fn fold(name: &str) -> Key {
         let mut key = Key::default();
-        name.bytes().for_each(|b| key.push(b));
+        for (n, b) in name.bytes().enumerate() {
+            key.push(n, if b == 0 { 0xFF } else { b.to_ascii_lowercase() });
+        }
         key
     }
 
@@ -115,7 +120,7 @@ mod tests {
         #[track_caller]
         fn check(name: &str, element: Element, attr: Attr) {
             assert_eq!(
-                (Element::of(fold(name)), Attr::of(fold(name))),
+                (Element::of(fold(name), name), Attr::of(fold(name), name)),
                 (element, attr),
                 "{name:?}"
             );
@@ -134,6 +139,8 @@ mod tests {
             Attr::Other,
         );
         check("h\u{12}ef", Element::Other, Attr::Other); // differs from "href" in one bit only
+        // The keys of long names are hashes: this one is "a"'s.
+        check("abbbbbbbcbbbbbbbc", Element::Other, Attr::Other);
         check("", Element::Other, Attr::Other);
     }
 }

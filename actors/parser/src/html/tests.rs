@@ -15,7 +15,8 @@ fn told(html: &str) -> String {
     let mut told = Vec::new();
     while let Some(token) = tokens.next() {
         told.push(match token {
-            Token::Start(tag) => {
+            Token::Start => {
+                let tag = tokens.tag();
                 let mut line = format!("<{}{}", if tag.foreign { "~" } else { "" }, tag.name);
                 for (attr, name) in SHOWN {
                     if let Some(value) = tokens.attr(attr) {
@@ -24,7 +25,7 @@ fn told(html: &str) -> String {
                 }
                 line + if tag.self_closing { "/>" } else { ">" }
             }
-            Token::End(tag) => format!("</{}>", tag.name),
+            Token::End => format!("</{}>", tokens.tag().name),
             Token::Text(text) => format!("{text:?}"),
         });
     }

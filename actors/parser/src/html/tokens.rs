@@ -11,6 +11,7 @@ use memchr::{memchr, memchr2};
 
 use super::foreign::Foreign;
 use super::names::{ATTRS, Attr, Element, Key};
+use super::scan;
 
 /// A start or end tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,12 +26,13 @@ pub struct Tag<'a> {
     pub foreign: bool,
 }
 
-/// What [`Tokens::next`] yields.
+/// What [`Tokens::next`] yields: small, for it is copied; what is known of a tag stays where it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Token<'a> {
-    /// Its attributes are at [`Tokens::attr`] until the next call.
-    Start(Tag<'a>),
-    End(Tag<'a>),
+    /// A start tag: see [`Tokens::tag`] and [`Tokens::attr`].
+    Start,
+    /// An end tag: see [`Tokens::tag`].
+    End,
     /// A piece of text, raw: its character references are not decoded. One text may come in several pieces.
     Text(&'a str),
 }
@@ -53,6 +55,7 @@ pub struct Tokens<'a> {
     at: usize,
     content: Content,
     foreign: Foreign,
+    tag: Tag<'a>,
     /// Bit n: `values[n]` is an attribute of the last start tag.
     present: u32,
     values: [&'a str; ATTRS],
@@ -62,29 +65,34 @@ pub struct Tokens<'a> {
 
 const _: () = assert!(ATTRS <= 32, "`present` has a bit for each attribute");
 
-/// What ends a name, as bits of [`CLASS`].
-const SPACE: u8 = 1;
-const SLASH: u8 = 2;
-const CLOSE: u8 = 4;
-const EQUALS: u8 = 8;
-
-const CLASS: [u8; 256] = {
-    let mut class = [0; 256];
-    class[b'\t' as usize] = SPACE;
-    class[b'\n' as usize] = SPACE;
-    class[0x0C] = SPACE;
-    class[b'\r' as usize] = SPACE;
-    class[b' ' as usize] = SPACE;
-    class[b'/' as usize] = SLASH;
-    class[b'>' as usize] = CLOSE;
-    class[b'=' as usize] = EQUALS;
-    class
-};
-
-#[inline]
-fn class(byte: u8) -> u8 {
-    CLASS[byte as usize]
+const fn is_space(byte: u8) -> bool {
+    matches!(byte, b'\t' | b'\n' | 0x0C | b'\r' | b' ')
 }
+
+/// The byte that goes into a name's key: in lower case, NUL as a byte that UTF-8 never has (the standard puts U+FFFD there);
+/// 0 for what ends the name.
+const fn fold(byte: u8, attribute: bool) -> u8 {
+    match byte {
+        0 => 0xFF,
+        b'/' | b'>' => 0,
+        b'=' if attribute => 0,
+        _ if is_space(byte) => 0,
+        _ => byte.to_ascii_lowercase(),
+    }
+}
+
+const fn folds(attribute: bool) -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = fold(byte as u8, attribute);
+        byte += 1;
+    }
+    table
+}
+
+const TAG_NAME: [u8; 256] = folds(false);
+const ATTRIBUTE_NAME: [u8; 256] = folds(true);
 
 impl<'a> Tokens<'a> {
     /// A walk through `text`, a whole decoded document.
@@ -100,6 +108,13 @@ impl<'a> Tokens<'a> {
             at: 0,
             content: Content::Markup,
             foreign: Foreign::default(),
+            tag: Tag {
+                element: Element::Other,
+                name: "",
+                key: Key::default(),
+                self_closing: false,
+                foreign: false,
+            },
             present: 0,
             values: [""; ATTRS],
             extra: extra.iter().map(|name| (name.as_str(), None)).collect(),
@@ -109,6 +124,12 @@ impl<'a> Tokens<'a> {
     /// How many bytes have been read.
     pub fn position(&self) -> usize {
         self.at
+    }
+
+    /// The last tag.
+    #[inline]
+    pub fn tag(&self) -> &Tag<'a> {
+        &self.tag
     }
 
     /// The raw value of an attribute of the last start tag; empty where it has none of its own (`<a href>`).
@@ -130,54 +151,96 @@ impl<'a> Tokens<'a> {
     /// The next token; none at the end. A tag cut off by the end of the document is none.
     #[expect(
         clippy::should_implement_trait,
-        reason = "the attributes are read between the calls"
+        reason = "the tag is read between the calls"
     )]
     pub fn next(&mut self) -> Option<Token<'a>> {
+        self.step::<false>()
+    }
+
+    /// The next token that can matter to who wants no text: skips text between tags, unknown elements' end tags, and
+    /// their start tags without a known attribute. The text of elements whose content is no markup is still told.
+    pub fn next_of_note(&mut self) -> Option<Token<'a>> {
+        self.step::<true>()
+    }
+
+    #[inline(always)]
+    fn step<const OF_NOTE: bool>(&mut self) -> Option<Token<'a>> {
         if self.content != Content::Markup
             && let Some(token) = self.raw_text()
         {
             return Some(token);
         }
         loop {
-            let rest = self.bytes.get(self.at..).filter(|rest| !rest.is_empty())?;
-            if rest[0] != b'<' {
-                let end = memchr(b'<', rest).map_or(self.bytes.len(), |n| self.at + n);
-                return Some(self.text_to(end));
+            if *self.bytes.get(self.at)? != b'<' {
+                let end = scan::find(b'<', self.bytes, self.at);
+                if !OF_NOTE {
+                    return Some(self.text_to(end.unwrap_or(self.bytes.len())));
+                }
+                self.at = end?;
             }
-            match rest.get(1).copied() {
+            match self.bytes.get(self.at + 1) {
                 Some(b) if b.is_ascii_alphabetic() => {
                     self.at += 1;
-                    return self.start_tag();
-                }
-                Some(b'/') => match rest.get(2).copied() {
-                    Some(b) if b.is_ascii_alphabetic() => {
-                        self.at += 2;
-                        return self.end_tag();
+                    self.start_tag()?;
+                    if OF_NOTE && self.tag.element == Element::Other && !self.has_attributes() {
+                        continue;
                     }
-                    Some(b'>') => self.at += 3,
-                    Some(_) => self.skip_past_close(2),
-                    None => return Some(self.text_to(self.bytes.len())),
-                },
-                Some(b'!') if rest[2..].starts_with(b"--") => self.comment(),
-                Some(b'!') if rest[2..].starts_with(b"[CDATA[") && self.foreign.inside() => {
-                    self.at += 9;
-                    let end = memchr::memmem::find(&self.bytes[self.at..], b"]]>");
-                    let section =
-                        &self.text[self.at..end.map_or(self.bytes.len(), |n| self.at + n)];
-                    self.at += section.len() + if end.is_some() { 3 } else { 0 };
-                    if !section.is_empty() {
-                        return Some(Token::Text(section));
-                    }
+                    return Some(Token::Start);
                 }
-                // A doctype too ends at the first `>`, even one inside a quoted identifier.
-                Some(b'!' | b'?') => self.skip_past_close(2),
+                Some(b'/')
+                    if self
+                        .bytes
+                        .get(self.at + 2)
+                        .is_some_and(u8::is_ascii_alphabetic) =>
+                {
+                    self.at += 2;
+                    self.end_tag()?;
+                    if OF_NOTE && self.tag.element == Element::Other {
+                        continue;
+                    }
+                    return Some(Token::End);
+                }
                 _ => {
-                    let end =
-                        memchr(b'<', &rest[1..]).map_or(self.bytes.len(), |n| self.at + 1 + n);
-                    return Some(self.text_to(end));
+                    if let Some(text) = self.other_markup() {
+                        return Some(text);
+                    }
                 }
             }
         }
+    }
+
+    /// Skips what starts with `<` and is no tag; tells what of it is text.
+    #[inline(never)]
+    fn other_markup(&mut self) -> Option<Token<'a>> {
+        let rest = &self.bytes[self.at..];
+        match rest.get(1) {
+            Some(b'/') => match rest.get(2) {
+                Some(b'>') => self.at += 3,
+                Some(_) => self.skip_past_close(2),
+                None => return Some(self.text_to(self.bytes.len())),
+            },
+            Some(b'!') if rest[2..].starts_with(b"--") => self.comment(),
+            Some(b'!') if rest[2..].starts_with(b"[CDATA[") && self.foreign.inside() => {
+                self.at += 9;
+                let end = memchr::memmem::find(&self.bytes[self.at..], b"]]>");
+                let section = &self.text[self.at..end.map_or(self.bytes.len(), |n| self.at + n)];
+                self.at += section.len() + if end.is_some() { 3 } else { 0 };
+                return (!section.is_empty()).then_some(Token::Text(section));
+            }
+            // A doctype too ends at the first `>`, even one inside a quoted identifier.
+            Some(b'!' | b'?') => self.skip_past_close(2),
+            _ => {
+                let end = memchr(b'<', &rest[1..]).map_or(self.bytes.len(), |n| self.at + 1 + n);
+                return Some(self.text_to(end));
+            }
+        }
+        None
+    }
+
+    /// True if the last start tag has an attribute that is kept.
+    #[inline]
+    fn has_attributes(&self) -> bool {
+        self.present != 0 || self.extra.iter().any(|(_, value)| value.is_some())
     }
 
     fn text_to(&mut self, end: usize) -> Token<'a> {
@@ -208,13 +271,15 @@ impl<'a> Tokens<'a> {
         self.at = self.bytes.len();
     }
 
-    fn start_tag(&mut self) -> Option<Token<'a>> {
-        let mut tag = self.tag()?;
+    #[inline(always)]
+    fn start_tag(&mut self) -> Option<()> {
+        self.read_tag()?;
+        let tag = &mut self.tag;
         let (present, values) = (self.present, &self.values);
-        let attr =
-            |attr: Attr| (present & (1 << attr as usize) != 0).then(|| values[attr as usize]);
-        tag.foreign = self.foreign.open(&tag, attr);
-        if !tag.foreign {
+        tag.foreign = self.foreign.open(tag, |attr| {
+            (present & (1 << attr as usize) != 0).then(|| values[attr as usize])
+        });
+        if !tag.foreign && tag.element != Element::Other {
             self.content = match tag.element {
                 Element::Title
                 | Element::Textarea
@@ -228,26 +293,35 @@ impl<'a> Tokens<'a> {
                 _ => Content::Markup,
             };
         }
-        Some(Token::Start(tag))
+        Some(())
     }
 
-    fn end_tag(&mut self) -> Option<Token<'a>> {
-        let mut tag = self.tag()?;
-        tag.foreign = self.foreign.inside();
-        self.foreign.close(&tag);
-        Some(Token::End(tag))
+    #[inline(always)]
+    fn end_tag(&mut self) -> Option<()> {
+        self.read_tag()?;
+        self.tag.foreign = self.foreign.inside();
+        self.foreign.close(&self.tag);
+        Some(())
     }
 
-    /// Reads a name up to a byte of one of the classes in `stop`; never past the end.
+    /// Reads a name up to a byte that `folds` to 0, or to the end.
     #[inline]
-    fn name(&mut self, stop: u8) -> Key {
+    fn read_name(&mut self, folds: &[u8; 256]) -> Key {
+        let start = self.at;
+        if let Some((length, key)) = scan::letters(self.bytes, start)
+            && folds[self.bytes[start + length] as usize] == 0
+        {
+            self.at = start + length;
+            return key;
+        }
         let mut key = Key::default();
-        let mut at = self.at;
+        let mut at = start;
         while let Some(&byte) = self.bytes.get(at) {
-            if class(byte) & stop != 0 {
+            let folded = folds[byte as usize];
+            if folded == 0 {
                 break;
             }
-            key.push(byte);
+            key.push(at - start, folded);
             at += 1;
         }
         self.at = at;
@@ -256,28 +330,25 @@ impl<'a> Tokens<'a> {
 
     /// Reads a tag from its name to its `>`. None when the document ends before.
     #[inline]
-    fn tag(&mut self) -> Option<Tag<'a>> {
+    fn read_tag(&mut self) -> Option<()> {
         let start = self.at;
-        let key = self.name(SPACE | SLASH | CLOSE);
+        let key = self.read_name(&TAG_NAME);
         let name = &self.text[start..self.at];
         self.present = 0;
         for (_, value) in &mut self.extra {
             *value = None;
         }
-        let self_closing = match self.bytes.get(self.at) {
+        self.tag.name = name;
+        self.tag.key = key;
+        self.tag.element = Element::of(key, name);
+        self.tag.self_closing = match self.bytes.get(self.at) {
             Some(b'>') => {
                 self.at += 1;
                 false
             }
             _ => self.attributes()?,
         };
-        Some(Tag {
-            element: Element::of(key),
-            name,
-            key,
-            self_closing,
-            foreign: false,
-        })
+        Some(())
     }
 
     /// Reads attributes up to the `>`; says whether the tag was self-closing.
@@ -285,12 +356,17 @@ impl<'a> Tokens<'a> {
         loop {
             // Before an attribute name.
             let byte = *self.bytes.get(self.at)?;
-            match class(byte) {
-                SPACE => {
+            let start = self.at;
+            match byte {
+                b' ' | b'\n' | b'\t' | b'\r' | 0x0C => {
                     self.at += 1;
                     continue;
                 }
-                SLASH => {
+                b'>' => {
+                    self.at += 1;
+                    return Some(false);
+                }
+                b'/' => {
                     self.at += 1;
                     if self.bytes.get(self.at) == Some(&b'>') {
                         self.at += 1;
@@ -298,26 +374,17 @@ impl<'a> Tokens<'a> {
                     }
                     continue;
                 }
-                CLOSE => {
-                    self.at += 1;
-                    return Some(false);
-                }
+                b'=' => self.at += 1, // here it starts a name
                 _ => {}
             }
-            // An equals sign here starts a name.
-            let start = self.at;
-            let mut key = Key::default();
-            if byte == b'=' {
-                self.at += 1;
-                key.push(byte);
-            }
-            let rest = self.name(SPACE | SLASH | CLOSE | EQUALS);
+            let key = self.read_name(&ATTRIBUTE_NAME);
+            let name = &self.text[start..self.at];
+            // A name that starts with `=` is none that is known, whatever follows.
             let attr = if byte == b'=' {
                 Attr::Other
             } else {
-                Attr::of(rest)
+                Attr::of(key, name)
             };
-            let name = start..self.at;
             let value = self.value()?;
             self.keep(attr, name, value);
         }
@@ -326,35 +393,42 @@ impl<'a> Tokens<'a> {
     /// Reads what follows an attribute's name: nothing, or `=` and a value.
     #[inline]
     fn value(&mut self) -> Option<&'a str> {
-        self.skip_space();
         if *self.bytes.get(self.at)? != b'=' {
-            return Some("");
+            self.skip_space();
+            if *self.bytes.get(self.at)? != b'=' {
+                return Some("");
+            }
         }
         self.at += 1;
-        self.skip_space();
-        let quote = *self.bytes.get(self.at)?;
+        let mut quote = *self.bytes.get(self.at)?;
+        if is_space(quote) {
+            self.skip_space();
+            quote = *self.bytes.get(self.at)?;
+        }
         if quote == b'"' || quote == b'\'' {
             let start = self.at + 1;
-            let length = memchr(quote, &self.bytes[start..])?;
-            self.at = start + length + 1;
-            return Some(&self.text[start..start + length]);
+            let end = scan::find(quote, self.bytes, start)?;
+            self.at = end + 1;
+            return Some(&self.text[start..end]);
         }
         let start = self.at;
-        while class(*self.bytes.get(self.at)?) & (SPACE | CLOSE) == 0 {
+        loop {
+            let byte = *self.bytes.get(self.at)?;
+            if byte == b'>' || is_space(byte) {
+                return Some(&self.text[start..self.at]);
+            }
             self.at += 1;
         }
-        Some(&self.text[start..self.at])
     }
 
-    #[inline]
     fn skip_space(&mut self) {
-        while self.bytes.get(self.at).is_some_and(|&b| class(b) == SPACE) {
+        while self.bytes.get(self.at).is_some_and(|&b| is_space(b)) {
             self.at += 1;
         }
     }
 
     #[inline]
-    fn keep(&mut self, attr: Attr, name: std::ops::Range<usize>, value: &'a str) {
+    fn keep(&mut self, attr: Attr, name: &str, value: &'a str) {
         if attr != Attr::Other {
             let n = attr as usize;
             if self.present & (1 << n) == 0 {
@@ -362,7 +436,6 @@ impl<'a> Tokens<'a> {
                 self.values[n] = value;
             }
         } else if !self.extra.is_empty() {
-            let name = &self.text[name];
             let known = self
                 .extra
                 .iter_mut()
@@ -374,6 +447,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// The text of an element whose content is no markup; none when it is empty. Its end tag is read next.
+    #[inline(never)]
     fn raw_text(&mut self) -> Option<Token<'a>> {
         let end = match self.content {
             Content::Markup => self.at,
@@ -400,14 +474,15 @@ impl<'a> Tokens<'a> {
 
     /// True if at `at` stands the name of `element` and then a byte that ends a tag name.
     fn names(&self, at: usize, element: Element) -> bool {
-        // No known name is longer than 15 bytes.
+        // No element with such content has a longer name.
         let window = &self.bytes[at.min(self.bytes.len())..self.bytes.len().min(at + 16)];
         let mut key = Key::default();
-        for &byte in window {
-            if class(byte) & (SPACE | SLASH | CLOSE) != 0 {
-                return Element::of(key) == element;
+        for (length, &byte) in window.iter().enumerate() {
+            let folded = TAG_NAME[byte as usize];
+            if folded == 0 {
+                return Element::of(key, &self.text[at..at + length]) == element;
             }
-            key.push(byte);
+            key.push(length, folded);
         }
         false
     }
