@@ -1,7 +1,7 @@
 //! Files that only grow, and never pretend.
 //!
-//! Owns the buffer before a file, the three lengths that matter (in memory, in the page cache, on the disk)
-//! and the room's fail points: each write, sync, cut, rename and creation passes one. It knows no formats.
+//! Owns the buffer before a file, what it takes to sync what was written while more is appended, and the room's
+//! fail points: each write, sync, cut, rename and creation passes one. It knows no formats.
 //! Invariant: after an error the file can be cut back to any earlier length, so that half a record never stays.
 //! Start at [`Appender`].
 
@@ -118,8 +118,6 @@ pub struct Appender {
     buffer: Vec<u8>,
     /// Bytes in the file; the buffer goes there.
     written: u64,
-    /// Bytes known to be on the disk.
-    durable: u64,
     /// A write failed and the cut after it too: there may be bytes behind `written`.
     ragged: bool,
 }
@@ -132,7 +130,6 @@ impl Appender {
             file: Arc::new(file),
             buffer: Vec::new(),
             written: len,
-            durable: len,
             ragged: false,
         }
     }
@@ -142,13 +139,8 @@ impl Appender {
     }
 
     /// Length including what is still in the buffer: where the next byte goes.
-    pub fn len(&self) -> u64 {
+    pub fn end(&self) -> u64 {
         self.written + self.buffer.len() as u64
-    }
-
-    /// Length that a crash would leave at least.
-    pub fn durable(&self) -> u64 {
-        self.durable
     }
 
     /// The buffer, to write into.
@@ -169,6 +161,10 @@ impl Appender {
     pub fn flush(&mut self) -> Result<(), StoreError> {
         if self.buffer.is_empty() {
             return Ok(());
+        }
+        if self.ragged {
+            // A shorter write over what was left behind would leave a part of it.
+            self.cut_file()?;
         }
         let wrote = self
             .disk
@@ -201,8 +197,11 @@ impl Appender {
         } else {
             self.buffer.clear();
             self.written = len;
-            self.durable = self.durable.min(len);
         }
+        self.cut_file()
+    }
+
+    fn cut_file(&mut self) -> Result<(), StoreError> {
         self.ragged = true;
         let (file, written) = (&self.file, self.written);
         self.disk.run("cut", &self.path, || file.set_len(written))?;
@@ -218,11 +217,6 @@ impl Appender {
             file: self.file.clone(),
             upto: self.written,
         }
-    }
-
-    /// Notes that a sync of `upto` bytes has succeeded.
-    pub fn synced(&mut self, upto: u64) {
-        self.durable = self.durable.max(upto.min(self.written));
     }
 
     /// True when there may be bytes behind the end: such a file is not sealed but repaired at the next start.
@@ -289,7 +283,7 @@ mod tests {
         file.flush().unwrap();
         file.buffer().extend_from_slice(b"abc");
         file.cut(11).unwrap();
-        assert_eq!((file.len(), fs::read(&path).unwrap().len()), (11, 10));
+        assert_eq!((file.end(), fs::read(&path).unwrap().len()), (11, 10));
         file.cut(4).unwrap();
         file.buffer().extend_from_slice(b"x");
         file.flush().unwrap();
@@ -306,7 +300,6 @@ mod tests {
         file.buffer().extend_from_slice(b"two");
         file.flush().unwrap();
         sync.run().unwrap();
-        file.synced(sync.upto());
-        assert_eq!((file.durable(), file.len()), (3, 6));
+        assert_eq!((sync.upto(), file.end()), (3, 6));
     }
 }

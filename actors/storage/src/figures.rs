@@ -122,7 +122,7 @@ fn read(layout: &Layout, mut each: impl FnMut(Option<Entry>)) -> Result<(), Stor
     let failed = |error| StoreError::disk("read", &path, error);
     let mut ledger = LedgerReader::open(&path).map_err(failed)?;
     loop {
-        match ledger.next() {
+        match ledger.next_entry() {
             Ok(Some(entry)) => each(Some(entry)),
             Ok(None) => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => each(None),

@@ -40,6 +40,9 @@ pub enum Due {
     Now,
 }
 
+/// The job of a group, and the group that waits for it.
+pub type Begun<S> = (Job, Vec<Waiting<S>>);
+
 /// What was found when the folder was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Opened {
@@ -87,7 +90,7 @@ impl<S> Store<S> {
             disk.folder(path.parent().unwrap_or(layout.root()))?;
         }
         let (mut logs, torn) = Logs::open(disk, layout)?;
-        if logs.pages.len() == 0 {
+        if logs.pages.end() == 0 {
             logs.pages
                 .buffer()
                 .extend_from_slice(pages::HEADER.as_bytes());
@@ -177,7 +180,7 @@ impl<S> Store<S> {
     ///
     /// # Errors
     /// The disk's: the group's pages are dropped, and come again.
-    pub fn begin(&mut self, seal: bool) -> Result<Option<(Job, Vec<Waiting<S>>)>, StoreError> {
+    pub fn begin(&mut self, seal: bool) -> Result<Option<Begun<S>>, StoreError> {
         let Some(logs) = self.logs.take() else {
             return Ok(None);
         };
@@ -258,7 +261,7 @@ impl Job {
     /// Blocks until the group is durable: records first, then the ledger.
     pub fn run(mut self) -> Done {
         let file = self.archive.current();
-        let start = self.logs.ledger.len();
+        let start = self.logs.ledger.end();
         let synced = self.archive.run().and_then(|()| {
             self.logs
                 .ledger
@@ -291,7 +294,7 @@ impl Job {
     }
 
     fn list(&mut self) -> Result<(), StoreError> {
-        let start = self.logs.pages.len();
+        let start = self.logs.pages.end();
         self.logs.pages.buffer().extend_from_slice(&self.page_lines);
         let wrote = self.logs.pages.flush();
         if wrote.is_err() {

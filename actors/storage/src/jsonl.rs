@@ -159,7 +159,7 @@ mod tests {
             fs::write(layout.ledger(), text).unwrap();
             let (logs, torn) = Logs::open(&Disk::default(), &layout).unwrap();
             assert_eq!(torn, (text.len() - want) as u64);
-            assert_eq!(logs.ledger.len(), want as u64);
+            assert_eq!(logs.ledger.end(), want as u64);
             assert_eq!(fs::read(layout.ledger()).unwrap(), text[..want]);
         }
         check(b"", 0);

@@ -77,6 +77,8 @@ fn kind_of(page: &Page) -> &'static str {
     match page.place {
         Place::Queue(_) => page.queued.kind.as_str(),
         Place::Robots { .. } => "robots",
+        // Given up by the frontier: no lease holds it any more, but it is a URL of the crawl.
+        Place::Beside if page.verdict.outcome == Outcome::Quarantined => page.queued.kind.as_str(),
         Place::Beside => "beside",
     }
 }
@@ -216,7 +218,7 @@ impl LedgerReader {
     ///
     /// # Errors
     /// The disk's, or `InvalidData` for a line that is none of ours (the next may be read all the same).
-    pub fn next(&mut self) -> io::Result<Option<Entry>> {
+    pub fn next_entry(&mut self) -> io::Result<Option<Entry>> {
         self.line.clear();
         self.input
             .by_ref()
@@ -287,12 +289,12 @@ mod tests {
         )
         .unwrap();
         let mut ledger = LedgerReader::open(&path).unwrap();
-        assert_eq!(ledger.next().unwrap().unwrap().url, "a");
+        assert_eq!(ledger.next_entry().unwrap().unwrap().url, "a");
         assert_eq!(
-            ledger.next().unwrap_err().kind(),
+            ledger.next_entry().unwrap_err().kind(),
             io::ErrorKind::InvalidData
         );
-        assert_eq!(ledger.next().unwrap().unwrap().url, "b");
-        assert_eq!(ledger.next().unwrap(), None);
+        assert_eq!(ledger.next_entry().unwrap().unwrap().url, "b");
+        assert_eq!(ledger.next_entry().unwrap(), None);
     }
 }

@@ -169,12 +169,12 @@ impl PageBuilder {
 /// A scratch folder, in memory where the machine has such a place: syncs are what these tests do most.
 pub(crate) fn scratch() -> tempfile::TempDir {
     let memory = std::path::Path::new("/dev/shm");
-    if memory.is_dir() {
-        if let Ok(dir) = tempfile::tempdir_in(memory) {
-            return dir;
-        }
-    }
-    tempfile::tempdir().unwrap()
+    let dir = if memory.is_dir() {
+        tempfile::tempdir_in(memory)
+    } else {
+        tempfile::tempdir()
+    };
+    dir.unwrap()
 }
 
 /// An output folder with these pages in it, sealed.

@@ -83,7 +83,7 @@ pub fn verify(layout: &Layout, each: &mut dyn FnMut(&Entry, bool)) -> Result<Fin
     let mut ledger = LedgerReader::open(&path).map_err(failed)?;
     let mut findings = Findings::default();
     loop {
-        let entry = match ledger.next() {
+        let entry = match ledger.next_entry() {
             Ok(Some(entry)) => entry,
             Ok(None) => return Ok(findings),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {

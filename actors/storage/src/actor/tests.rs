@@ -1,3 +1,5 @@
+//! The room between a fetcher that hands it pages and a frontier that may refuse.
+
 use super::*;
 use crate::ledger::LedgerReader;
 use crate::testing::{PageBuilder, scratch};
@@ -106,7 +108,7 @@ impl Room {
     fn kept(&self) -> usize {
         let mut ledger = LedgerReader::open(&Layout::new(self.dir.path()).ledger()).unwrap();
         let mut kept = 0;
-        while let Some(line) = ledger.next().unwrap() {
+        while let Some(line) = ledger.next_entry().unwrap() {
             kept += usize::from(line.warc.is_some());
         }
         kept

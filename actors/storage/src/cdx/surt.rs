@@ -59,7 +59,7 @@ impl Parts<'_> {
     fn key(&self) -> String {
         let mut key = turned(self.host);
         let usual = if self.https { 443 } else { 80 };
-        if let Some(port) = self.port.filter(|port| *port != usual) {
+        if let Some(port) = self.port.filter(|port| *port != usual && *port != 0) {
             key.push_str(&format!(":{port}"));
         }
         key.push(')');
@@ -249,11 +249,11 @@ fn without_session(query: String) -> String {
         (value_len > 0).then_some(5 + id_len + 1 + 8 + value_len)
     };
     let (java, php, sid) = (named("jsessionid="), named("phpsessid="), named("sid="));
-    let kinds: [&dyn Fn(&str) -> Option<usize>; 5] = [&java, &php, &sid, &asp, &cold_fusion];
+    let kinds: [&dyn LengthOf; 5] = [&java, &php, &sid, &asp, &cold_fusion];
     let mut query = query;
     for kind in kinds {
         let found = (0..query.len()).rev().find_map(|at| {
-            let len = kind(query.get(at..)?)?;
+            let len = kind.at_start(query.get(at..)?)?;
             let after = &query[at + len..];
             (after.is_empty() || after.starts_with('&')).then_some((at, at + len))
         });
@@ -264,6 +264,17 @@ fn without_session(query: String) -> String {
         }
     }
     query
+}
+
+/// Finds a session parameter at the start of a text, and how long it is there.
+trait LengthOf {
+    fn at_start(&self, rest: &str) -> Option<usize>;
+}
+
+impl<F: Fn(&str) -> Option<usize>> LengthOf for F {
+    fn at_start(&self, rest: &str) -> Option<usize> {
+        self(rest)
+    }
 }
 
 /// The length of `name` and a value of exactly `len` bytes of a kind, at the start of `rest`.

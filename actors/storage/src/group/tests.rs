@@ -1,3 +1,5 @@
+//! Groups on a disk that works, fails, or stops in between.
+
 use super::*;
 use crate::cdx::pieces;
 use crate::ledger::LedgerReader;
@@ -67,7 +69,7 @@ fn kept_urls(root: &Path) -> Vec<String> {
     let layout = Layout::new(root);
     let mut ledger = LedgerReader::open(&layout.ledger()).unwrap();
     let mut urls = Vec::new();
-    while let Some(line) = ledger.next().unwrap() {
+    while let Some(line) = ledger.next_entry().unwrap() {
         let Some(file) = &line.warc else { continue };
         let sealed = layout.archive().join(file);
         let path = if sealed.exists() {
@@ -182,7 +184,7 @@ fn every_page_has_a_line_and_decided_answers_have_a_record() {
     assert_eq!(kept, [true, true, false, false]);
     let mut ledger = LedgerReader::open(&Layout::new(dir.path()).ledger()).unwrap();
     let mut lines = Vec::new();
-    while let Some(line) = ledger.next().unwrap() {
+    while let Some(line) = ledger.next_entry().unwrap() {
         lines.push((line.url, line.outcome, line.is_final, line.warc.is_some()));
     }
     let want = [

@@ -4,11 +4,13 @@
 //! Invariant: no value can add a field or end the header; controls are left out of every value.
 //! Start at [`Record::write_header`].
 
-use std::fmt::{self, Write as _};
+use std::fmt;
+use std::io::Write as _;
 use std::net::IpAddr;
 
 use contract::body::Body;
 use contract::clock::{Chance, Wall};
+use data_encoding::HEXLOWER;
 
 use super::digest::Digest;
 use super::http_head::push_text;
@@ -83,15 +85,18 @@ impl RecordId {
 
 impl fmt::Display for RecordId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hex = format!("{:032x}", self.0);
-        let (a, b, c, d, e) = (
-            &hex[..8],
-            &hex[8..12],
-            &hex[12..16],
-            &hex[16..20],
-            &hex[20..],
-        );
-        write!(f, "<urn:uuid:{a}-{b}-{c}-{d}-{e}>")
+        let mut hex = [0; 32];
+        HEXLOWER.encode_mut(&self.0.to_be_bytes(), &mut hex);
+        // Hex digits are ASCII.
+        let mut rest = std::str::from_utf8(&hex).unwrap_or_default();
+        f.write_str("<urn:uuid:")?;
+        for (length, after) in [(8, "-"), (4, "-"), (4, "-"), (4, "-"), (12, ">")] {
+            let (part, following) = rest.split_at_checked(length).unwrap_or((rest, ""));
+            f.write_str(part)?;
+            f.write_str(after)?;
+            rest = following;
+        }
+        Ok(())
     }
 }
 
@@ -228,11 +233,10 @@ impl Header<'_> {
         }
     }
 
+    /// A value of ours, whose spelling has no controls.
     fn show(&mut self, name: &'static str, value: impl fmt::Display) {
-        let mut text = String::with_capacity(64);
-        // Writing to a String does not fail.
-        let _infallible = write!(text, "{value}");
-        self.text(name, &text);
+        // Writing to a Vec does not fail.
+        let _infallible = write!(self.0, "{name}: {value}\r\n");
     }
 }
 

@@ -114,10 +114,10 @@ impl Writer {
         let Some(open) = &mut self.open else {
             return Ok(Vec::new());
         };
-        let start = open.file.len();
+        let start = open.file.end();
         let mut spans = Vec::with_capacity(records.len());
         for record in records {
-            let offset = open.file.len();
+            let offset = open.file.end();
             let wrote = put(
                 &mut self.packer,
                 &mut self.scratch,
@@ -134,7 +134,7 @@ impl Writer {
             }
             spans.push(Span {
                 offset,
-                length: open.file.len() - offset,
+                length: open.file.end() - offset,
             });
         }
         Ok(spans)
@@ -153,14 +153,10 @@ impl Writer {
         self.open.as_ref().map(|open| open.file.to_sync())
     }
 
-    /// Length of the open file, with what is buffered.
-    pub fn len(&self) -> u64 {
-        self.open.as_ref().map_or(0, |open| open.file.len())
-    }
-
     /// True when the open file takes no more records.
     pub fn is_full(&self) -> bool {
-        self.len() >= self.config.size_max
+        let len = self.open.as_ref().map_or(0, |open| open.file.end());
+        len >= self.config.size_max
     }
 
     /// Takes the open file out, to be sealed; the next record makes a new one. What is buffered is flushed first.
@@ -182,7 +178,7 @@ impl Writer {
     pub fn abandon(&mut self, durable: u64) -> Option<String> {
         let mut open = self.open.take()?;
         // A file that cannot be cut is repaired just the same.
-        let _repaired_later = open.file.cut(durable.min(open.file.len()));
+        let _repaired_later = open.file.cut(durable.min(open.file.end()));
         Some(open.name)
     }
 

@@ -1,3 +1,5 @@
+//! Files written, torn, failing, and read back.
+
 use super::*;
 use crate::warc::digest::Digest;
 use crate::warc::member::Packing;
