@@ -1,6 +1,6 @@
 //! Many sorted files into one, in bounded memory.
 //!
-//! Holds one line and one buffer of each file, of at most [`FAN_IN`] files at a time; more go through files
+//! Holds one line and one buffer of each file, of at most `FAN_IN` files at a time; more go through files
 //! between. Lines that are equal come out once, so that a merge may be repeated after a crash.
 //! Invariant: the target is the old one or the whole new one, never a part. Start at [`merge`].
 
