@@ -1,7 +1,7 @@
 //! The store: the frontier's memory, behind one trait, so that nothing above knows where it lives.
 //!
 //! Owns the verbs ([`Store`]) and what they answer. [`embedded::Embedded`] keeps it in a folder of this machine;
-//! [`memory::Memory`] is the slow, obviously right model that every store is held against, by one suite.
+//! `memory::Memory` is the slow, obviously right model that every store is held against, by one suite.
 //! Invariants (FRONTIER, F1–F9), for every store: a host has at most one live lease; tokens of a host rise; a URL
 //! leaves its queue only by a settle under the current token; settling twice is settling once; what is known was
 //! queued in the same step; counts agree with what is there; what waits is scheduled; a host is granted again no
@@ -11,7 +11,11 @@
 mod element;
 pub mod embedded;
 pub(crate) mod machine;
+#[cfg(test)]
+pub(crate) mod memory;
 mod recent;
+#[cfg(test)]
+mod suite;
 mod time;
 
 use std::time::Duration;

@@ -104,11 +104,14 @@ impl Work {
         change: &mut Change,
     ) -> Result<bool, StoreError> {
         let seed = kind == LinkKind::Seed;
-        let stored = self.disk.exact(url)?;
-        let known = stored.is_some() || change.fresh_exact.contains(url);
+        let stored = match change.fresh_exact.get(url) {
+            Some(fresh) => Some(*fresh),
+            None => self.disk.exact(url)?,
+        };
+        let known = stored.is_some();
         if !known || (seed && stored == Some(false)) {
             self.disk.put_exact(&mut change.batch, url, seed);
-            change.fresh_exact.insert(url.into());
+            change.fresh_exact.insert(url.into(), seed);
         }
         Ok(known)
     }

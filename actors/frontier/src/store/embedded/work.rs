@@ -2,7 +2,7 @@
 //!
 //! Start reading at [`Work::claim`], then [`super::settling`].
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
@@ -54,8 +54,8 @@ pub(super) struct Change {
     pub(super) now: Now,
     /// Fingerprints that become known with this commit.
     pub(super) fresh: HashSet<u64, BuildHasherDefault<AsIs>>,
-    /// Exact URLs that become known with this commit.
-    pub(super) fresh_exact: HashSet<Box<str>>,
+    /// Exact URLs that become known with this commit, and whether as seeds.
+    pub(super) fresh_exact: HashMap<Box<str>, bool>,
     /// Counters differ from what is stored.
     pub(super) counted: bool,
 }
@@ -135,7 +135,7 @@ impl Work {
             batch: self.disk.batch(),
             now: self.time.now(),
             fresh: HashSet::default(),
-            fresh_exact: HashSet::new(),
+            fresh_exact: HashMap::new(),
             counted: false,
         }
     }

@@ -1,0 +1,713 @@
+//! The reference model: the whole frontier as plain lists, searched from end to end.
+//!
+//! Slow and obviously right: no index, no cache, no head, no count that could disagree with what it counts. Every
+//! other store is held against it by [`super::suite`]. It shares with them only the rules of
+//! [`crate::politeness`] and how places are numbered. Its memory survives [`Memory::crash`], its leases do not.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use contract::admit::{Admit, Admitted};
+use contract::canonical::Fingerprint;
+use contract::clock::{Clock, millis};
+use contract::control::{FrontierStats, GaveUp};
+use contract::host::{Host, Origin};
+use contract::lease::{
+    Claim, Claimed, EnterAddress, Extend, Lease, Queued, Release, Schedule, Token,
+};
+use contract::link::{Link, LinkKind};
+use contract::page::Fate;
+use contract::robots::RobotsRecord;
+use contract::settle::{Settle, Settled, Settles};
+
+use super::machine::{RETRY, RETRY_TURN, index, retry_due, retry_place};
+use super::time::{Now, StoreTime};
+use super::{QueuePlace, QueuedAt, Store, StoredConfig, Taken};
+use crate::config::Rules;
+use crate::error::StoreError;
+use crate::politeness;
+
+/// The model.
+pub(crate) struct Memory(Mutex<Model>);
+
+struct Model {
+    rules: Rules,
+    time: StoreTime,
+    known: BTreeSet<u64>,
+    exact: BTreeMap<String, bool>,
+    hosts: Vec<OneHost>,
+    queue: Vec<Item>,
+    given_up: Vec<GaveUp>,
+    admitted: u64,
+    done: u64,
+    kept: u64,
+    bytes: u64,
+    gave_up: u64,
+    ran: Duration,
+    paused: bool,
+    config: Option<StoredConfig>,
+}
+
+struct OneHost {
+    host: Host,
+    token: u64,
+    next_ok: u64,
+    learned: Duration,
+    leases: u64,
+    failures: u8,
+    pushed: [u64; 4],
+    lease: Option<OneLease>,
+    robots: Vec<(Origin, RobotsRecord)>,
+}
+
+struct OneLease {
+    class: u8,
+    end: u64,
+    /// Place, and whether it is still waited for.
+    places: Vec<(u64, bool)>,
+    last: u64,
+    handed: Option<usize>,
+    addresses: Vec<IpAddr>,
+}
+
+struct Item {
+    host: usize,
+    class: u8,
+    place: u64,
+    queued: Queued,
+}
+
+impl OneLease {
+    fn open(&self) -> usize {
+        self.places.iter().filter(|(_, open)| *open).count()
+    }
+}
+
+impl Memory {
+    pub(crate) fn new(rules: Rules, clock: Clock) -> Self {
+        Self(Mutex::new(Model {
+            rules,
+            time: StoreTime::open(clock, 0),
+            known: BTreeSet::new(),
+            exact: BTreeMap::new(),
+            hosts: Vec::new(),
+            queue: Vec::new(),
+            given_up: Vec::new(),
+            admitted: 0,
+            done: 0,
+            kept: 0,
+            bytes: 0,
+            gave_up: 0,
+            ran: Duration::ZERO,
+            paused: false,
+            config: None,
+        }))
+    }
+
+    /// The process ends and another opens the same store.
+    pub(crate) fn crash(&self) {
+        let mut model = self.model();
+        let now = model.time.now();
+        for at in 0..model.hosts.len() {
+            if let Some(lease) = model.hosts[at].lease.take() {
+                let items = model.places(at, lease.class);
+                if let Some(&place) = items.first().filter(|&&place| place <= lease.last) {
+                    model.burn(at, lease.class, place);
+                }
+                model.fence(at, now);
+            }
+        }
+    }
+
+    fn model(&self) -> MutexGuard<'_, Model> {
+        self.0
+            .lock()
+            .expect("no verb of the model panics, or the test has failed already")
+    }
+}
+
+impl Model {
+    fn find(&self, host: &Host) -> Option<usize> {
+        self.hosts.iter().position(|known| known.host == *host)
+    }
+
+    fn host(&mut self, host: &Host) -> usize {
+        self.find(host).unwrap_or_else(|| {
+            self.hosts.push(OneHost {
+                host: host.clone(),
+                token: 0,
+                next_ok: 0,
+                learned: Duration::ZERO,
+                leases: 0,
+                failures: 0,
+                pushed: [0; 4],
+                lease: None,
+                robots: Vec::new(),
+            });
+            self.hosts.len() - 1
+        })
+    }
+
+    /// Places of a host's class, in order.
+    fn places(&self, at: usize, class: u8) -> Vec<u64> {
+        let of = |item: &&Item| item.host == at && item.class == class;
+        let mut places: Vec<u64> = self
+            .queue
+            .iter()
+            .filter(of)
+            .map(|item| item.place)
+            .collect();
+        places.sort_unstable();
+        places
+    }
+
+    fn item(&mut self, at: usize, class: u8, place: u64) -> usize {
+        self.queue
+            .iter()
+            .position(|item| (item.host, item.class, item.place) == (at, class, place))
+            .expect("what is leased is queued")
+    }
+
+    fn due(&self, at: usize) -> Option<u64> {
+        let host = &self.hosts[at];
+        if host.lease.is_some() {
+            return None;
+        }
+        if (0..RETRY).any(|class| !self.places(at, class).is_empty()) {
+            return Some(host.next_ok);
+        }
+        let retry = self.places(at, RETRY).first().copied();
+        retry.map(|place| host.next_ok.max(retry_due(place)))
+    }
+
+    fn domain_leases(&self, domain: &str) -> usize {
+        let leased = self.hosts.iter().filter(|host| host.lease.is_some());
+        leased.filter(|host| host.host.domain() == domain).count()
+    }
+
+    fn domain_has_room(&self, at: usize) -> bool {
+        let leases = self.domain_leases(self.hosts[at].host.domain());
+        self.rules
+            .domain_leases_max
+            .is_none_or(|most| leases < most as usize)
+    }
+
+    fn outstanding(&self) -> u64 {
+        let leases = self.hosts.iter().filter_map(|host| host.lease.as_ref());
+        leases.map(|lease| lease.open() as u64).sum()
+    }
+
+    fn allowance(&self) -> u64 {
+        self.rules.limit.map_or(u64::MAX, |limit| {
+            limit.saturating_sub(self.kept + self.outstanding())
+        })
+    }
+
+    fn fence(&mut self, at: usize, now: Now) {
+        let host = &mut self.hosts[at];
+        host.token = (host.token + 1).max(now.0);
+        host.failures = host.failures.saturating_add(1);
+        let delay = politeness::delay(self.rules.delay, host.learned);
+        host.next_ok = host.next_ok.max(now.ms_after(Duration::ZERO, delay));
+    }
+
+    fn give_up(&mut self, at: usize, queued: Queued) {
+        self.gave_up += 1;
+        self.done += 1;
+        self.given_up.push(GaveUp {
+            number: self.gave_up,
+            host: self.hosts[at].host.clone(),
+            token: Token(self.hosts[at].token),
+            queued,
+        });
+    }
+
+    fn burn(&mut self, at: usize, class: u8, place: u64) {
+        let item = self.item(at, class, place);
+        self.queue[item].queued.tries = self.queue[item].queued.tries.saturating_add(1);
+        if self.queue[item].queued.tries >= self.rules.tries_max {
+            let queued = self.queue.remove(item).queued;
+            self.give_up(at, queued);
+        }
+    }
+
+    fn push(&mut self, at: usize, class: u8, not_before: u64, queued: Queued, now: Now) {
+        let idle = self.queue.iter().all(|item| item.host != at);
+        let host = &mut self.hosts[at];
+        if idle && host.lease.is_none() {
+            host.next_ok = host.next_ok.max(now.ms());
+        }
+        let count = &mut host.pushed[index(class)];
+        let place = match class {
+            RETRY => retry_place(not_before, *count),
+            _ => *count,
+        };
+        *count += 1;
+        self.queue.push(Item {
+            host: at,
+            class,
+            place,
+            queued,
+        });
+    }
+
+    fn link(&mut self, link: &Link, via: &str, force: bool, now: Now, admitted: &mut Admitted) {
+        let seed = link.kind == LinkKind::Seed;
+        let known_exactly = self.exact.contains_key(&*link.url);
+        if force || seed {
+            *self.exact.entry(link.url.to_string()).or_default() |= seed;
+        }
+        let known = if force {
+            known_exactly
+        } else {
+            self.known.contains(&link.fingerprint.0)
+        };
+        if known {
+            admitted.known += 1;
+            return;
+        }
+        admitted.new += 1;
+        self.admitted += 1;
+        self.known.insert(link.fingerprint.0);
+        let at = self.host(&link.host);
+        let queued = Queued {
+            url: link.url.clone(),
+            kind: link.kind,
+            depth: link.depth,
+            hops: link.hops,
+            tries: 0,
+            via: Some(via.into()),
+        };
+        self.push(at, link.kind.class(), 0, queued, now);
+    }
+
+    fn end_leases(&mut self, now: Now) {
+        loop {
+            let ended = self.hosts.iter().enumerate().filter_map(|(at, host)| {
+                let end = host.lease.as_ref()?.end;
+                (end <= now.ms()).then_some((end, at))
+            });
+            let Some((_, at)) = ended.min() else { return };
+            let lease = self.hosts[at]
+                .lease
+                .as_ref()
+                .expect("it was found by its lease");
+            let blamed = lease.places.iter().find(|(_, open)| *open).copied();
+            let class = lease.class;
+            if let Some((place, _)) = blamed {
+                self.burn(at, class, place);
+            }
+            self.hosts[at].lease = None;
+            self.fence(at, now);
+        }
+    }
+
+    fn claim(&mut self, claim: Claim) -> Result<Claimed, StoreError> {
+        if self.paused {
+            return Err(StoreError::Refusing("paused"));
+        }
+        let now = self.time.now();
+        self.end_leases(now);
+        let mut claimed = Claimed::default();
+        while claimed.leases.len() < claim.hosts && claim.urls_per_host > 0 && self.allowance() > 0
+        {
+            let due = (0..self.hosts.len())
+                .filter_map(|at| Some((self.due(at)?, at)))
+                .filter(|&(due, at)| due <= now.ms() && self.domain_has_room(at));
+            let Some((_, at)) = due.min() else { break };
+            let lease = self.grant(at, claim.urls_per_host, now);
+            claimed.leases.push(lease);
+        }
+        if self.allowance() > 0 {
+            let next = (0..self.hosts.len())
+                .filter(|&at| self.domain_has_room(at) || self.due(at) > Some(now.ms()))
+                .filter_map(|at| self.due(at));
+            claimed.next_due = next
+                .min()
+                .map(|due| Duration::from_micros((due * 1_000).saturating_sub(now.0)));
+        }
+        Ok(claimed)
+    }
+
+    fn grant(&mut self, at: usize, most: usize, now: Now) -> Lease {
+        let retries: Vec<u64> = self
+            .places(at, RETRY)
+            .into_iter()
+            .filter(|&place| retry_due(place) <= now.ms())
+            .collect();
+        let fresh = (0..RETRY).find(|&class| !self.places(at, class).is_empty());
+        let turn = self.hosts[at].leases % RETRY_TURN == RETRY_TURN - 1;
+        let (class, mut places) = match fresh {
+            Some(class) if retries.is_empty() || !turn => (class, self.places(at, class)),
+            _ => (RETRY, retries),
+        };
+        let host = &self.hosts[at];
+        let (delay, term) = (
+            politeness::delay(self.rules.delay, host.learned),
+            self.rules.lease,
+        );
+        let fit = politeness::urls_per_lease(term, delay, host.failures, most);
+        places.truncate(fit.min(usize::try_from(self.allowance()).unwrap_or(usize::MAX)));
+        let urls = places
+            .iter()
+            .map(|&place| {
+                let item = self.item(at, class, place);
+                self.queue[item].queued.clone()
+            })
+            .collect();
+        let host = &mut self.hosts[at];
+        host.token = (host.token + 1).max(now.0);
+        host.leases += 1;
+        host.lease = Some(OneLease {
+            class,
+            end: now.ms_after(Duration::ZERO, term),
+            last: places.last().copied().unwrap_or_default(),
+            places: places.into_iter().map(|place| (place, true)).collect(),
+            handed: None,
+            addresses: Vec::new(),
+        });
+        Lease {
+            host: host.host.clone(),
+            token: Token(host.token),
+            urls,
+            delay,
+            term,
+            robots: host.robots.clone(),
+        }
+    }
+
+    fn settle_one(&mut self, settle: &Settle, now: Now) -> Settled {
+        let (position, fate, kept, bytes) = match &settle.what {
+            Settles::Beside => return Settled::Applied,
+            Settles::Robots { origin, record } => {
+                let at = self.host(&origin.host);
+                let robots = &mut self.hosts[at].robots;
+                match robots.iter_mut().find(|(known, _)| known == origin) {
+                    Some((_, known)) => *known = (**record).clone(),
+                    None => robots.push((origin.clone(), (**record).clone())),
+                }
+                return Settled::Applied;
+            }
+            &Settles::Url {
+                position,
+                fate,
+                kept,
+                bytes,
+                ..
+            } => (position, fate, kept, bytes),
+        };
+        let Some(at) = self.find(&settle.host) else {
+            return Settled::Fenced;
+        };
+        if self.hosts[at].token != settle.token.0 {
+            return Settled::Fenced;
+        }
+        let Some(lease) = &mut self.hosts[at].lease else {
+            return Settled::Duplicate;
+        };
+        let class = lease.class;
+        let Some((place, open)) = lease.places.get_mut(position as usize) else {
+            return Settled::Fenced;
+        };
+        let place = *place;
+        if !*open {
+            let unhanded = lease
+                .handed
+                .is_some_and(|handed| position as usize >= handed);
+            let queued = self.places(at, class).contains(&place);
+            return match unhanded && queued {
+                true => Settled::Fenced,
+                false => Settled::Duplicate,
+            };
+        }
+        *open = false;
+        match fate {
+            Fate::Return => {}
+            Fate::Done => {
+                let item = self.item(at, class, place);
+                self.queue.remove(item);
+                self.done += 1;
+                self.kept += u64::from(kept);
+                self.bytes += bytes;
+            }
+            Fate::Retry { tries, rest } => {
+                let item = self.item(at, class, place);
+                let queued = Queued {
+                    tries,
+                    ..self.queue.remove(item).queued
+                };
+                if tries >= self.rules.tries_max {
+                    self.give_up(at, queued);
+                } else {
+                    let wait = politeness::backoff(tries, rest, settle.token, position);
+                    let not_before = now.ms_after(Duration::ZERO, wait);
+                    self.push(at, RETRY, not_before, queued, now);
+                }
+            }
+        }
+        self.close_if_finished(at, now);
+        Settled::Applied
+    }
+
+    fn close_if_finished(&mut self, at: usize, now: Now) {
+        let host = &mut self.hosts[at];
+        let finished = |lease: &OneLease| lease.handed.is_some() && lease.open() == 0;
+        if host.lease.as_ref().is_some_and(finished) {
+            host.lease = None;
+            host.failures = 0;
+            host.next_ok = host.next_ok.max(now.ms());
+        }
+    }
+
+    /// The host with its lease, if the lease is out under this token.
+    fn leased(&mut self, host: &Host, token: Token) -> Option<usize> {
+        let at = self.find(host)?;
+        let known = &self.hosts[at];
+        (known.token == token.0 && known.lease.is_some()).then_some(at)
+    }
+
+    fn release(&mut self, release: &Release, since_end: Option<Duration>) {
+        let now = self.time.now();
+        let Some(at) = self.leased(&release.host, release.token) else {
+            return;
+        };
+        let ring = now.ms_after(Duration::ZERO, self.rules.ring);
+        let host = &mut self.hosts[at];
+        let Some(lease) = host.lease.as_mut().filter(|lease| lease.handed.is_none()) else {
+            return;
+        };
+        lease.handed = Some(release.handed);
+        for (_, open) in lease.places.iter_mut().skip(release.handed) {
+            *open = false;
+        }
+        lease.end = lease.end.max(ring);
+        let still_open = lease.places.iter().rev().find(|(_, open)| *open);
+        lease.last = still_open.map_or(lease.last, |(place, _)| *place);
+        if let Some(ago) = since_end {
+            let delay = politeness::delay(self.rules.delay, host.learned);
+            host.next_ok = host.next_ok.max(now.ms_after(ago, delay));
+        }
+        self.close_if_finished(at, now);
+    }
+
+    fn stats(&self) -> FrontierStats {
+        let active = |at: &usize| self.queue.iter().any(|item| item.host == *at);
+        let leases = self
+            .hosts
+            .iter()
+            .filter(|host| host.lease.is_some())
+            .count();
+        FrontierStats {
+            known: self.admitted,
+            queued: self.queue.len() as u64,
+            done: self.done,
+            kept: self.kept,
+            bytes: self.bytes,
+            leases: leases as u64,
+            hosts_active: (0..self.hosts.len()).filter(active).count() as u64,
+            hosts_waiting: 0,
+            next: None,
+            paused: self.paused,
+            ran: self.ran,
+            limit_reached: self.rules.limit.is_some_and(|most| self.kept >= most),
+        }
+    }
+}
+
+impl Store for Memory {
+    async fn claim(&self, claim: Claim) -> Result<Claimed, StoreError> {
+        self.model().claim(claim)
+    }
+
+    async fn settle(&self, settles: &[Settle]) -> Result<Taken, StoreError> {
+        let mut model = self.model();
+        let now = model.time.now();
+        let mut taken = Taken::default();
+        for settle in settles {
+            for link in &settle.links {
+                model.link(link, &settle.via, false, now, &mut taken.links);
+            }
+            taken.answers.push(model.settle_one(settle, now));
+        }
+        Ok(taken)
+    }
+
+    async fn admit(&self, admit: &Admit) -> Result<Admitted, StoreError> {
+        let mut model = self.model();
+        let now = model.time.now();
+        let mut admitted = Admitted::default();
+        for link in &admit.links {
+            model.link(link, &admit.via, admit.force, now, &mut admitted);
+        }
+        Ok(admitted)
+    }
+
+    async fn extend(&self, extend: &Extend) -> Result<Option<Duration>, StoreError> {
+        let mut model = self.model();
+        let (now, term) = (model.time.now(), model.rules.lease);
+        let at = model.leased(&extend.host, extend.token);
+        let lease = at.and_then(|at| model.hosts[at].lease.as_mut());
+        Ok(lease
+            .filter(|lease| lease.handed.is_none() && lease.end > now.ms())
+            .map(|lease| {
+                lease.end = lease.end.max(now.ms_after(Duration::ZERO, term));
+                term
+            }))
+    }
+
+    async fn release(
+        &self,
+        release: &Release,
+        since_end: Option<Duration>,
+    ) -> Result<(), StoreError> {
+        self.model().release(release, since_end);
+        Ok(())
+    }
+
+    async fn schedule(&self, wants: &Schedule) -> Result<(), StoreError> {
+        let mut model = self.model();
+        let now = model.time.now();
+        if let Some(at) = model.find(&wants.host) {
+            let host = &mut model.hosts[at];
+            host.learned = wants
+                .delay
+                .map_or(host.learned, |delay| Duration::from_millis(millis(delay)));
+            if let Some(rest) = wants.rest {
+                host.next_ok = host.next_ok.max(now.ms_after(Duration::ZERO, rest));
+            }
+        }
+        Ok(())
+    }
+
+    async fn enter_address(&self, enter: &EnterAddress) -> Result<bool, StoreError> {
+        let mut model = self.model();
+        let most = model.rules.address_leases_max;
+        let leases = model.hosts.iter().filter_map(|host| host.lease.as_ref());
+        let there = leases
+            .filter(|l| l.addresses.contains(&enter.address))
+            .count();
+        let Some(at) = model.leased(&enter.host, enter.token) else {
+            return Ok(false);
+        };
+        let Some(lease) = &mut model.hosts[at].lease else {
+            return Ok(false);
+        };
+        if lease.addresses.contains(&enter.address) {
+            return Ok(true);
+        }
+        let room = most.is_none_or(|most| there < most as usize);
+        if room {
+            lease.addresses.push(enter.address);
+        }
+        Ok(room)
+    }
+
+    async fn pause(&self) -> Result<(), StoreError> {
+        self.model().paused = true;
+        Ok(())
+    }
+
+    async fn resume(&self) -> Result<(), StoreError> {
+        self.model().paused = false;
+        Ok(())
+    }
+
+    async fn stats(&self) -> Result<FrontierStats, StoreError> {
+        Ok(self.model().stats())
+    }
+
+    async fn next_wake(&self) -> Result<Option<Duration>, StoreError> {
+        let model = self.model();
+        let now = model.time.now();
+        let dues = (0..model.hosts.len())
+            .filter(|_| model.allowance() > 0)
+            .filter(|&at| model.domain_has_room(at) || model.due(at) > Some(now.ms()))
+            .filter_map(|at| model.due(at));
+        let leases = model.hosts.iter().filter_map(|host| host.lease.as_ref());
+        let first = dues.chain(leases.map(|lease| lease.end)).min();
+        let first = first.filter(|_| !model.paused);
+        Ok(first.map(|at| Duration::from_micros((at * 1_000).saturating_sub(now.0))))
+    }
+
+    async fn flush(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn gave_up(&self, told: u64) -> Result<Vec<GaveUp>, StoreError> {
+        let mut model = self.model();
+        model.given_up.retain(|gave| gave.number > told);
+        Ok(model.given_up.clone())
+    }
+
+    async fn seeds(&self) -> Result<Vec<String>, StoreError> {
+        let model = self.model();
+        let seeds = model.exact.iter().filter(|(_, seed)| **seed);
+        Ok(seeds.map(|(url, _)| url.clone()).collect())
+    }
+
+    async fn add_running_time(&self, more: Duration) -> Result<Duration, StoreError> {
+        let mut model = self.model();
+        model.ran += Duration::from_millis(millis(more));
+        Ok(model.ran)
+    }
+
+    async fn fingerprint_seed(&self) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    async fn config(&self) -> Result<Option<StoredConfig>, StoreError> {
+        Ok(self.model().config.clone())
+    }
+
+    async fn set_config(&self, bytes: &[u8]) -> Result<u64, StoreError> {
+        let mut model = self.model();
+        let known = model.config.take();
+        let version = match &known {
+            Some(known) if known.bytes == bytes => known.version,
+            Some(known) => known.version + 1,
+            None => 1,
+        };
+        model.config = Some(StoredConfig {
+            version,
+            bytes: bytes.to_vec(),
+        });
+        Ok(version)
+    }
+
+    async fn known_after(
+        &self,
+        after: Option<Fingerprint>,
+        most: usize,
+    ) -> Result<Vec<Fingerprint>, StoreError> {
+        let model = self.model();
+        let later = model.known.iter().copied().map(Fingerprint);
+        Ok(later.filter(|&one| Some(one) > after).take(most).collect())
+    }
+
+    async fn queued_after(
+        &self,
+        after: Option<QueuePlace>,
+        most: usize,
+    ) -> Result<Vec<QueuedAt>, StoreError> {
+        let model = self.model();
+        let mut all: Vec<QueuedAt> = model
+            .queue
+            .iter()
+            .map(|item| QueuedAt {
+                at: QueuePlace {
+                    host: u32::try_from(item.host).expect("a test has few hosts"),
+                    class: item.class,
+                    place: item.place,
+                },
+                host: model.hosts[item.host].host.clone(),
+                queued: item.queued.clone(),
+            })
+            .collect();
+        all.sort_by_key(|item| item.at);
+        all.retain(|item| Some(item.at) > after);
+        all.truncate(most);
+        Ok(all)
+    }
+}

@@ -1,0 +1,223 @@
+//! The suite that every store answers to: random stories, told to the store and to the model, and a witness who
+//! knows only what was answered and holds it against F1–F9.
+//!
+//! A story is a list of [`Act`]s: claims, settles in any order and twice, releases, lost leases, crashes, time.
+//! A failing story is shrunk by proptest and its seed is kept. Start reading at [`Stage::play`].
+
+mod acts;
+mod faults;
+mod witness;
+
+use std::time::Duration;
+
+use contract::clock::{Clock, Wall};
+use contract::fault::FailPlan;
+use proptest::prelude::*;
+
+use self::acts::{Act, act};
+use self::witness::Witness;
+use super::Store;
+use super::embedded::{Embedded, EmbeddedOptions};
+use super::memory::Memory;
+use crate::config::Rules;
+use crate::error::StoreError;
+
+/// The answer of a store that never waits.
+pub(super) fn now<T>(answer: impl Future<Output = T>) -> T {
+    let mut answer = std::pin::pin!(answer);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match answer.as_mut().poll(&mut context) {
+        std::task::Poll::Ready(answer) => answer,
+        std::task::Poll::Pending => panic!("a store of this machine does not wait"),
+    }
+}
+
+fn rules() -> Rules {
+    Rules {
+        delay: Duration::from_millis(100),
+        tries_max: 3,
+        domain_leases_max: Some(2),
+        address_leases_max: Some(2),
+        limit: None,
+        lease: Duration::from_secs(5),
+        ring: Duration::from_secs(3),
+    }
+}
+
+fn start() -> Clock {
+    Clock::manual(Wall(1_000_000_000_000))
+}
+
+/// An embedded store in a folder of its own, that can be crashed.
+pub(super) struct Subject {
+    folder: tempfile::TempDir,
+    rules: Rules,
+    clock: Clock,
+    store: Option<Embedded>,
+}
+
+impl Subject {
+    fn new(rules: Rules, clock: Clock) -> Self {
+        let mut subject = Self {
+            folder: tempfile::tempdir().unwrap(),
+            rules,
+            clock,
+            store: None,
+        };
+        subject.open(FailPlan::none()).unwrap();
+        subject
+    }
+
+    fn open(&mut self, fail: FailPlan) -> Result<(), StoreError> {
+        self.store = None;
+        let options = EmbeddedOptions {
+            rules: self.rules.clone(),
+            clock: self.clock.clone(),
+            memory_bytes: 16 << 20,
+            fingerprint_seed: 7,
+            fail,
+        };
+        self.store = Some(Embedded::open(self.folder.path(), options)?);
+        Ok(())
+    }
+
+    fn store(&self) -> &Embedded {
+        self.store.as_ref().expect("it is opened when it is made")
+    }
+}
+
+/// Model and store, playing the same story.
+struct Stage {
+    clock: Clock,
+    model: Memory,
+    subject: Subject,
+    witness: Witness,
+}
+
+impl Stage {
+    fn new(rules: &Rules) -> Self {
+        let clock = start();
+        Self {
+            model: Memory::new(rules.clone(), clock.clone()),
+            subject: Subject::new(rules.clone(), clock.clone()),
+            witness: Witness::new(rules.clone()),
+            clock,
+        }
+    }
+
+    /// Plays one act on both and compares all that was answered.
+    fn play(&mut self, act: &Act) {
+        let Self {
+            clock,
+            model,
+            subject,
+            witness,
+        } = self;
+        match act {
+            Act::Pass(time) => clock.advance(*time),
+            Act::Crash => {
+                model.crash();
+                subject.open(FailPlan::none()).unwrap();
+                witness.crashed(clock.wall().millis());
+            }
+            _ => {
+                let wanted = act
+                    .tell(model, witness, clock)
+                    .expect("the model never fails");
+                let found = act.tell(subject.store(), witness, clock).unwrap();
+                assert_eq!(found, wanted, "{act:?}");
+                witness.saw(act, &found, clock.wall().millis());
+            }
+        }
+    }
+
+    /// Compares everything that can be asked.
+    fn compare(&self) {
+        let (model, store) = (&self.model, self.subject.store());
+        let stats = |stats| contract::control::FrontierStats {
+            hosts_waiting: 0,
+            next: None,
+            ..stats
+        };
+        let found = stats(now(store.stats()).unwrap());
+        assert_eq!(found, now(model.stats()).unwrap());
+        assert_eq!(
+            found.known,
+            found.queued + found.done,
+            "what is known is queued or done (F5, F6)"
+        );
+        let (mut known, mut after) = (Vec::new(), None);
+        loop {
+            let page = now(store.known_after(after, 7)).unwrap();
+            let Some(last) = page.last() else { break };
+            after = Some(*last);
+            known.extend(page);
+        }
+        assert_eq!(known, now(model.known_after(None, usize::MAX)).unwrap());
+        let (mut queued, mut after) = (Vec::new(), None);
+        loop {
+            let page = now(store.queued_after(after, 7)).unwrap();
+            let Some(last) = page.last() else { break };
+            after = Some(last.at);
+            queued.extend(page);
+        }
+        assert_eq!(queued, now(model.queued_after(None, usize::MAX)).unwrap());
+        assert_eq!(now(store.seeds()).unwrap(), now(model.seeds()).unwrap());
+        assert_eq!(now(store.config()).unwrap(), now(model.config()).unwrap());
+    }
+
+    /// Fetches all there is, so that nothing can be stuck: every URL ends (F7).
+    fn finish(&mut self) {
+        for _ in 0..10_000 {
+            let stats = now(self.model.stats()).unwrap();
+            if stats.queued == 0 || stats.limit_reached {
+                return self.compare();
+            }
+            self.play(&Act::Resume);
+            self.play(&Act::Claim { hosts: 4, urls: 9 });
+            let leases = self.witness.live();
+            if leases.is_empty() {
+                // A day: longer than any rest that a story asks for.
+                self.play(&Act::Pass(Duration::from_secs(86_400)));
+            }
+            for lease in leases {
+                self.play(&Act::SettleAll { lease });
+                self.play(&Act::Release {
+                    lease,
+                    handed: usize::MAX,
+                    ago: Some(Duration::ZERO),
+                });
+            }
+        }
+        panic!("the crawl does not end: {:?}", now(self.model.stats()));
+    }
+}
+
+fn story() -> impl Strategy<Value = Vec<Act>> {
+    prop::collection::vec(act(), 1..60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_store_does_what_the_model_does(acts in story()) {
+        let mut stage = Stage::new(&rules());
+        for act in &acts {
+            stage.play(act);
+            stage.compare();
+        }
+        stage.finish();
+    }
+
+    #[test]
+    fn the_limit_is_never_exceeded(acts in story(), limit in 0u64..12) {
+        let mut stage = Stage::new(&Rules { limit: Some(limit), ..rules() });
+        for act in &acts {
+            stage.play(act);
+        }
+        stage.finish();
+        let stats = now(stage.subject.store().stats()).unwrap();
+        prop_assert!(stats.kept <= limit, "{} kept of {}", stats.kept, limit);
+    }
+}
