@@ -162,6 +162,23 @@ impl Scope {
         }
     }
 
+    /// Whether the crawl has business on `url`'s host: a sitemap of any other host has nothing to say to it.
+    pub fn has_host(&self, url: &Url) -> bool {
+        let seeds = self
+            .seeds
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        match self.config.scope_type {
+            // Where patterns decide, any host may have what they match.
+            ScopeType::Any | ScopeType::Custom => true,
+            ScopeType::Domain => Host::of(url)
+                .is_some_and(|host| seeds.iter().any(|seed| seed.domain == host.domain())),
+            ScopeType::Page | ScopeType::Host | ScopeType::Prefix => {
+                seeds.iter().any(|seed| seed.is_host_of(url))
+            }
+        }
+    }
+
     fn name(&self) -> String {
         let kind = match self.config.scope_type {
             ScopeType::Page => "page",
@@ -374,6 +391,29 @@ mod tests {
             1,
             "out_of_scope: embeds none",
         );
+    }
+
+    #[test]
+    fn business_is_had_on_the_seeds_hosts() {
+        #[track_caller]
+        fn check(scope_type: ScopeType, url: &str, want: bool) {
+            let scope = scope(scope_type, |_| ());
+            let url = Url::parse(url).unwrap();
+            assert_eq!(scope.has_host(&url), want, "{scope_type:?} {url}");
+        }
+        check(
+            ScopeType::Prefix,
+            "http://docs.example.org/robots.txt",
+            true,
+        );
+        check(
+            ScopeType::Prefix,
+            "http://cdn.example.org/robots.txt",
+            false,
+        );
+        check(ScopeType::Domain, "http://cdn.example.org/robots.txt", true);
+        check(ScopeType::Domain, "http://cdn.test/robots.txt", false);
+        check(ScopeType::Any, "http://cdn.test/robots.txt", true);
     }
 
     #[test]

@@ -81,6 +81,15 @@ fn decide(
     (encoding, source, 0)
 }
 
+/// The encoding of an XML document that is read as a stream, from its head: XML without a declaration is UTF-8. Also the
+/// length of the byte order mark.
+pub fn of_xml(head: &[u8], header: Option<&str>) -> (&'static Encoding, usize) {
+    match decide(head, header, None) {
+        (_, Source::Guess, _) => (UTF_8, 0),
+        (encoding, _, bom) => (encoding, bom),
+    }
+}
+
 fn guess(bytes: &[u8], tld: Option<&str>) -> (&'static Encoding, Source) {
     // An escape byte may be ISO-2022-JP, which is valid UTF-8 to look at.
     if Encoding::utf8_valid_up_to(bytes) == bytes.len() && memchr::memchr(0x1B, bytes).is_none() {

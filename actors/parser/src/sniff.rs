@@ -40,17 +40,18 @@ pub fn sniff(content_type: Option<&str>, head: &[u8]) -> Sniffed {
                 "application/xhtml+xml" => Kind::Html,
                 "text/css" => Kind::Css,
                 "text/plain" => Kind::Text,
-                "text/xml"
-                | "application/xml"
-                | "application/rss+xml"
-                | "application/atom+xml"
-                | "application/rdf+xml" => of_xml(head),
-                other if other.ends_with("+xml") && other != "image/svg+xml" => of_xml(head),
+                other if looks_within(other) => of_xml(head),
                 _ => Kind::Other,
             };
             Sniffed { kind, mime }
         }
     }
+}
+
+/// True for types whose documents differ in kind, so that the head has to be seen.
+pub fn looks_within(mime: &str) -> bool {
+    matches!(mime, "text/xml" | "application/xml")
+        || (mime.ends_with("+xml") && mime != "image/svg+xml")
 }
 
 /// The essence of a Content-Type value ("text/html"), in lower case; none where it says nothing.

@@ -1,0 +1,234 @@
+//! The parser actor: takes pages from the fetchers, reads them on its own thread, gives them to storage.
+//!
+//! Owns the lifecycle around [`Reader`]: deadline, panic, verdict. One page at a time and in order: while storage has no slot
+//! the next page is not read, so that what waits is small. A page's slot is held until storage has it.
+//! Invariant: every page taken goes on to storage, whatever reading it does; only a closed storage loses it, and then its
+//! lease brings it back. Start at [`Parser::parse`].
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use contract::beacon::Beacon;
+use contract::canonical::Fingerprinter;
+use contract::cause::{Cause, Deadline, Layer};
+use contract::clock::Clock;
+use contract::crawl::LimitsConfig;
+use contract::fault::FailPlan;
+use contract::guarded::{Ended, Hooks, guarded_sync};
+use contract::keep::{Facts, Keep, ParsedPage};
+use contract::outbox::{Outbox, Work};
+use contract::page::{Fate, Page};
+use contract::scope::Scope;
+
+use crate::config::ParserConfig;
+use crate::error::ParserError;
+use crate::events::{Meters, PageFailed, PageParsed};
+use crate::reader::{Parsed, ReadFault, Reader, Rules};
+use crate::watch::Watch;
+
+/// All that the room is given.
+#[derive(Debug)]
+pub struct Setup {
+    /// Validated.
+    pub config: ParserConfig,
+    pub limits: LimitsConfig,
+    /// The product token that robots directives are matched with.
+    pub robots_agent: String,
+    pub scope: Arc<Scope>,
+    pub fingerprints: Fingerprinter,
+    pub clock: Clock,
+}
+
+/// One parser; a node has several, each on an Arbiter of its own.
+pub struct Parser {
+    reader: Reader,
+    slots_max: usize,
+    tries_max: u8,
+    limit: Duration,
+    keep: Outbox<Keep>,
+    clock: Clock,
+    faults: FailPlan,
+    meters: Meters,
+    _beacon: Beacon,
+}
+
+/// A page's reading has nothing to release beyond what its values drop.
+struct Nothing;
+
+impl Hooks for Nothing {
+    fn on_finish(&mut self, _: Ended) {}
+}
+
+impl Parser {
+    pub fn new(setup: Setup, keep: Outbox<Keep>, beacon: Beacon) -> Self {
+        let Setup {
+            config,
+            limits,
+            robots_agent,
+            scope,
+            fingerprints,
+            clock,
+        } = setup;
+        Self {
+            slots_max: config.slots_max,
+            tries_max: config.tries_max,
+            limit: Duration::from_millis(limits.parse_ms_max),
+            reader: Reader::new(Rules {
+                config,
+                limits,
+                robots_agent,
+                scope,
+                fingerprints,
+            }),
+            keep,
+            clock,
+            faults: FailPlan::none(),
+            meters: Meters::new(),
+            _beacon: beacon,
+        }
+    }
+
+    /// With a plan after which reading a page panics (tests).
+    pub fn with_faults(mut self, faults: FailPlan) -> Self {
+        self.faults = faults;
+        self
+    }
+
+    /// Reads a page and settles what that makes of it.
+    fn parse(&mut self, mut page: Page) -> ParsedPage {
+        let began = self.clock.boot();
+        let deadline = page.deadline.child(&self.clock, Layer::Parse, self.limit);
+        let late = |clock: &Clock| deadline.over(clock).is_some();
+        let (reader, clock, faults) = (&mut self.reader, &self.clock, &self.faults);
+        let read = guarded_sync(Nothing, || {
+            if let Err(planned) = faults.step() {
+                panic!("{planned}");
+            }
+            let over = || late(clock);
+            reader.read(&page, &mut Watch::new(&over))
+        });
+        let parsed = match read {
+            Ok(parsed) => parsed,
+            Err(panic) => {
+                self.failed(&mut page, &ParserError::Panicked(panic));
+                return ParsedPage {
+                    page,
+                    links: Vec::new(),
+                    refused: Vec::new(),
+                    facts: Facts::default(),
+                };
+            }
+        };
+        self.told(&page, &parsed, began);
+        let Parsed {
+            links,
+            refused,
+            facts,
+            fault,
+            left_out,
+            ..
+        } = parsed;
+        match fault {
+            Some(ReadFault::Late(_)) => {
+                self.failed(&mut page, &ParserError::Late(cause_of(deadline)))
+            }
+            Some(ReadFault::Coding(error)) => self.failed(&mut page, &ParserError::Coding(error)),
+            None if left_out > 0 => {
+                page.verdict.detail.get_or_insert_with(|| {
+                    format!("{left_out} links left out: more than are kept")
+                });
+            }
+            None => {}
+        }
+        ParsedPage {
+            page,
+            links,
+            refused,
+            facts,
+        }
+    }
+
+    fn told(&self, page: &Page, parsed: &Parsed, began: contract::clock::Boot) {
+        PageParsed {
+            url: page.url.as_str(),
+            kind: parsed.kind,
+            bytes: parsed.bytes,
+            links: parsed.links.len(),
+            refused: parsed.refused.len(),
+            left_out: parsed.left_out,
+            took: self.clock.boot().since(began),
+        }
+        .emit(&self.meters);
+    }
+
+    /// Makes the page's verdict worse by an error, never better: what is no success stays what it is.
+    fn failed(&self, page: &mut Page, error: &ParserError) {
+        PageFailed {
+            url: page.url.as_str(),
+            error,
+        }
+        .emit();
+        page.verdict.detail.get_or_insert_with(|| error.detail());
+        let Some(outcome) = error
+            .outcome()
+            .filter(|_| page.verdict.outcome.class().is_none())
+        else {
+            return;
+        };
+        page.verdict.outcome = outcome;
+        page.verdict.detail = Some(error.detail());
+        let tries = page.queued.tries.saturating_add(1);
+        page.verdict.fate = match error {
+            ParserError::Panicked(_) if tries < self.tries_max => Fate::Retry {
+                tries,
+                rest: Duration::ZERO,
+            },
+            // A page whose time was over before it was read is not to blame.
+            ParserError::Late(cause) if *cause != Cause::Deadline(Layer::Parse) => Fate::Return,
+            ParserError::Coding(_) => Fate::Return,
+            _ => Fate::Done,
+        };
+    }
+}
+
+/// The cause that `deadline` stands for, once it is over.
+fn cause_of(deadline: Deadline) -> Cause {
+    Cause::Deadline(deadline.layer)
+}
+
+impl Actor for Parser {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(self.slots_max);
+    }
+}
+
+impl Handler<Work<Page>> for Parser {
+    type Result = AtomicResponse<Self, ()>;
+
+    fn handle(
+        &mut self,
+        Work { item: page, slot }: Work<Page>,
+        _: &mut Self::Context,
+    ) -> Self::Result {
+        let parsed = self.parse(page);
+        let keep = self.keep.clone();
+        let give = async move {
+            if let Err(refused) = keep.give(Keep(parsed)).await {
+                let error = ParserError::HandOver(refused.error);
+                PageFailed {
+                    url: refused.item.0.page.url.as_str(),
+                    error: &error,
+                }
+                .emit();
+            }
+            drop(slot);
+        };
+        AtomicResponse::new(Box::pin(give.into_actor(self)))
+    }
+}

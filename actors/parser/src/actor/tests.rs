@@ -1,0 +1,237 @@
+//! The room with a fake storage behind it.
+
+use std::future::Future;
+
+use contract::lease::Token;
+use contract::outbox::Slot;
+use contract::outcome::Outcome;
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::testing::{clock, page, rules};
+
+const PAGE: &str = "http://a.test/dir/page.html";
+const HTML: (&str, &str) = ("content-type", "text/html");
+
+/// A storage that shows what it is given and keeps the slots while it is told to.
+struct Shelf {
+    kept: mpsc::Sender<(ParsedPage, Slot)>,
+}
+
+impl Actor for Shelf {
+    type Context = Context<Self>;
+}
+
+impl Handler<Work<Keep>> for Shelf {
+    type Result = ();
+    fn handle(
+        &mut self,
+        Work {
+            item: Keep(page),
+            slot,
+        }: Work<Keep>,
+        _: &mut Self::Context,
+    ) {
+        self.kept.try_send((page, slot)).unwrap();
+    }
+}
+
+struct Room {
+    door: Outbox<Page>,
+    keep: Outbox<Keep>,
+    kept: mpsc::Receiver<(ParsedPage, Slot)>,
+    clock: Clock,
+}
+
+fn room(slots: usize, faults: FailPlan) -> Room {
+    let (to, kept) = mpsc::channel(16);
+    let keep = Outbox::new(
+        "keep",
+        vec![Shelf { kept: to }.start().recipient()],
+        slots,
+        Duration::from_secs(5),
+    );
+    let clock = clock();
+    let rules = rules();
+    let setup = Setup {
+        config: rules.config,
+        limits: rules.limits,
+        robots_agent: rules.robots_agent,
+        scope: rules.scope,
+        fingerprints: rules.fingerprints,
+        clock: clock.clone(),
+    };
+    let (died, _) = mpsc::channel(1);
+    let parser = Parser::new(setup, keep.clone(), Beacon::new("parser", died))
+        .with_faults(faults)
+        .start();
+    let door = Outbox::new("page", vec![parser.recipient()], 4, Duration::from_secs(5));
+    Room {
+        door,
+        keep,
+        kept,
+        clock,
+    }
+}
+
+fn numbered(token: u64) -> Page {
+    let mut page = page(PAGE, &[HTML], b"<title>t</title><a href=b>");
+    page.token = Token(token);
+    page
+}
+
+#[actix::test]
+async fn a_page_goes_on_with_what_was_read() {
+    let mut room = room(1, FailPlan::none());
+    room.door.give(numbered(1)).await.unwrap();
+    let (parsed, _slot) = room.kept.recv().await.unwrap();
+    assert_eq!(
+        (parsed.links.len(), parsed.facts.title.as_deref()),
+        (1, Some("t"))
+    );
+    assert_eq!(
+        (parsed.page.verdict.outcome, parsed.page.verdict.fate),
+        (Outcome::Ok, Fate::Done)
+    );
+}
+
+#[actix::test]
+async fn a_panic_is_the_pages_alone_and_the_page_goes_on() {
+    let mut room = room(4, FailPlan::nth(1, 5, false));
+    let mut last = numbered(1);
+    last.queued.tries = 0;
+    room.door.give(last).await.unwrap();
+    room.door.give(numbered(2)).await.unwrap();
+    let (panicked, _slot) = room.kept.recv().await.unwrap();
+    assert_eq!(panicked.page.verdict.outcome, Outcome::Panicked);
+    assert_eq!(
+        panicked.page.verdict.fate,
+        Fate::Retry {
+            tries: 1,
+            rest: Duration::ZERO
+        }
+    );
+    assert!(
+        panicked
+            .page
+            .verdict
+            .detail
+            .as_deref()
+            .is_some_and(|detail| detail.starts_with("panicked: "))
+    );
+    assert!(panicked.page.exchange.is_some() && panicked.links.is_empty());
+    let (next, _slot) = room.kept.recv().await.unwrap();
+    assert_eq!(
+        (next.page.token, next.page.verdict.outcome),
+        (Token(2), Outcome::Ok)
+    );
+}
+
+#[actix::test]
+async fn the_last_panic_settles_the_page() {
+    let mut room = room(4, FailPlan::nth(1, 5, true));
+    let mut page = numbered(1);
+    page.queued.tries = 2;
+    room.door.give(page).await.unwrap();
+    let (panicked, _slot) = room.kept.recv().await.unwrap();
+    assert_eq!(
+        (panicked.page.verdict.outcome, panicked.page.verdict.fate),
+        (Outcome::Panicked, Fate::Done)
+    );
+}
+
+/// A page that is large enough to be looked at with the clock.
+fn large() -> Page {
+    page(PAGE, &[HTML], "<a href=b>".repeat(10_000).as_bytes())
+}
+
+#[actix::test]
+async fn time_over_is_told_by_its_layer() {
+    let mut room = room(4, FailPlan::none());
+    let mut page = large();
+    page.deadline = Deadline::new(&room.clock, Layer::Page, Duration::ZERO);
+    room.door.give(page).await.unwrap();
+    let (late, _slot) = room.kept.recv().await.unwrap();
+    assert_eq!(
+        (late.page.verdict.outcome, late.page.verdict.fate),
+        (Outcome::DeadlinePage, Fate::Return)
+    );
+
+    let mut page = large();
+    page.deadline = Deadline::new(&room.clock, Layer::Parse, Duration::ZERO);
+    room.door.give(page).await.unwrap();
+    let (late, _slot) = room.kept.recv().await.unwrap();
+    assert_eq!(
+        (late.page.verdict.outcome, late.page.verdict.fate),
+        (Outcome::DeadlineParse, Fate::Done)
+    );
+    assert_eq!(
+        late.page.verdict.detail.as_deref(),
+        Some("reading ended by deadline(parse)")
+    );
+    assert!(late.links.is_empty() && late.page.exchange.is_some());
+}
+
+#[actix::test]
+async fn what_failed_before_stays_what_it_was() {
+    let mut room = room(4, FailPlan::nth(1, 5, false));
+    let mut page = numbered(1);
+    page.verdict.outcome = Outcome::ServerError;
+    page.verdict.fate = Fate::Retry {
+        tries: 2,
+        rest: Duration::from_secs(9),
+    };
+    room.door.give(page).await.unwrap();
+    let (parsed, _slot) = room.kept.recv().await.unwrap();
+    assert_eq!(parsed.page.verdict.outcome, Outcome::ServerError);
+    assert_eq!(
+        parsed.page.verdict.fate,
+        Fate::Retry {
+            tries: 2,
+            rest: Duration::from_secs(9)
+        }
+    );
+}
+
+#[actix::test]
+async fn a_full_storage_holds_the_parser_back() {
+    let mut room = room(1, FailPlan::none());
+    for n in 1..=3 {
+        room.door.give(numbered(n)).await.unwrap();
+    }
+    let (first, slot) = room.kept.recv().await.unwrap();
+    assert_eq!(first.page.token, Token(1));
+    // The second waits for storage's slot with its own slot held; the third is not read at all.
+    let mut second = Box::pin(room.kept.recv());
+    assert!(poll_once(&mut second).await.is_none());
+    assert_eq!((room.door.load().held, room.keep.load().held), (2, 1));
+    drop(slot);
+    let (second, slot) = second.await.unwrap();
+    assert_eq!(second.page.token, Token(2));
+    drop(slot);
+    let (third, _slot) = room.kept.recv().await.unwrap();
+    assert_eq!(third.page.token, Token(3));
+}
+
+#[actix::test]
+async fn a_closed_storage_loses_pages_and_frees_their_slots() {
+    let room = room(1, FailPlan::none());
+    room.keep.close();
+    for n in 0..8 {
+        room.door.give(numbered(n)).await.unwrap(); // more than there are slots
+    }
+}
+
+async fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+    // The room has had every chance to act once this task was put last in the queue a few times.
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+    std::future::poll_fn(|cx| {
+        std::task::Poll::Ready(match std::pin::Pin::new(&mut *future).poll(cx) {
+            std::task::Poll::Ready(output) => Some(output),
+            std::task::Poll::Pending => None,
+        })
+    })
+    .await
+}

@@ -1,0 +1,289 @@
+//! Resolved links to links of the crawl: fingerprint, scope, depth, kind.
+//!
+//! Owns what a link becomes on its way from the page to the frontier: in scope with its host, fingerprint, depth and
+//! hops, or refused with the rule that decided. Distinct by fingerprint; bounded in number and bytes.
+//! It knows no documents. Invariant: every link that comes in is in `links`, in `refused`, is one of them already, is the
+//! page itself, or is counted as left out. Start at [`Judge::link`].
+
+use std::collections::HashMap;
+
+use contract::canonical::{Fingerprint, Fingerprinter};
+use contract::host::Host;
+use contract::link::{Link, LinkKind, RefusedLink, URL_BYTES_MAX};
+use contract::outcome::Outcome;
+use contract::page::Page;
+use contract::scope::{Decision, Found, Scope};
+use url::Url;
+
+use crate::distinct::AsHashed;
+use crate::resolve::{NoUrl, Resolved};
+
+/// Redirects and indexes in a row that lead from robots.txt to a sitemap.
+const SITEMAP_HOPS_MAX: u8 = 5;
+/// Of a `data:` URL the ledger keeps the head: the rest is content, not an address.
+const DATA_URL_KEPT: usize = 64;
+
+/// How a page has a link. Both may be true of one URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Uses {
+    /// A reader would follow it.
+    pub page: bool,
+    /// A browser needs it.
+    pub embed: bool,
+}
+
+/// What became of a page's links.
+#[derive(Debug, Default)]
+pub struct Judged {
+    pub links: Vec<Link>,
+    pub refused: Vec<RefusedLink>,
+    /// Links left out by the bounds.
+    pub over: u64,
+}
+
+/// Judges the links of one page.
+pub struct Judge<'p> {
+    page: &'p Page,
+    scope: &'p Scope,
+    fingerprints: Fingerprinter,
+    from_scope: bool,
+    /// Whether a link of this fingerprint was let in (or is the page itself).
+    seen: HashMap<u64, bool, AsHashed>,
+    links_max: usize,
+    bytes_left: usize,
+    judged: Judged,
+}
+
+impl<'p> Judge<'p> {
+    pub fn new(
+        page: &'p Page,
+        scope: &'p Scope,
+        fingerprints: Fingerprinter,
+        links_max: usize,
+        bytes_max: usize,
+    ) -> Self {
+        let mut seen = HashMap::default();
+        seen.insert(fingerprints.of(&page.url).0, true);
+        Self {
+            page,
+            scope,
+            fingerprints,
+            from_scope: scope.contains(&page.url),
+            seen,
+            links_max,
+            bytes_left: bytes_max,
+            judged: Judged::default(),
+        }
+    }
+
+    pub fn finish(self) -> Judged {
+        self.judged
+    }
+
+    /// Counts links that were left out before they came here.
+    pub fn left_out(&mut self, links: u64) {
+        self.judged.over += links;
+    }
+
+    /// Takes in a link of the document.
+    pub fn link(&mut self, raw: &str, resolved: Result<Resolved<'_>, NoUrl>, uses: Uses) {
+        // As a page first: a thumbnail's full picture needs no hop. What is out of scope as a page may be in as an embed.
+        let founds = [
+            uses.page.then(|| self.found(LinkKind::Page)),
+            uses.embed.then(|| self.found(LinkKind::Embed)),
+        ];
+        self.take(raw, resolved, founds.into_iter().flatten());
+    }
+
+    /// Takes in an entry of a sitemap or feed.
+    pub fn entry(&mut self, raw: &str, resolved: Result<Resolved<'_>, NoUrl>, kind: LinkKind) {
+        // What a page links to as a sitemap has no say over the scope.
+        let trusted = self.page.queued.kind == LinkKind::Sitemap;
+        let kind = if kind == LinkKind::Sitemap && !trusted {
+            LinkKind::Page
+        } else {
+            kind
+        };
+        self.take(raw, resolved, [self.found(kind)]);
+    }
+
+    /// Takes in a sitemap that robots.txt names.
+    pub fn named_sitemap(&mut self, raw: &str, resolved: Result<Resolved<'_>, NoUrl>) {
+        let found = Found {
+            kind: LinkKind::Sitemap,
+            depth: 0,
+            hops: 0,
+            from_scope: true,
+        };
+        self.take(raw, resolved, [found]);
+    }
+
+    /// Takes in where a redirect leads. It keeps its source's standing: a seed's target becomes a seed.
+    pub fn redirect(&mut self, raw: &str, resolved: Result<Resolved<'_>, NoUrl>) {
+        let queued = &self.page.queued;
+        let kind = match queued.kind {
+            LinkKind::Page | LinkKind::Redirect => LinkKind::Redirect,
+            other => other,
+        };
+        if kind == LinkKind::Seed {
+            match &resolved {
+                Ok(Resolved::Full(url)) => self.scope.add_seed(url),
+                Ok(Resolved::Plain(url)) => {
+                    if let Ok(url) = Url::parse(url) {
+                        self.scope.add_seed(&url);
+                    }
+                }
+                Err(_) => {}
+            }
+        }
+        let found = Found {
+            kind,
+            depth: queued.depth,
+            hops: queued.hops.saturating_add(1),
+            from_scope: self.from_scope,
+        };
+        self.take(raw, resolved, [found]);
+    }
+
+    /// Where a link of this kind stands on this page.
+    fn found(&self, kind: LinkKind) -> Found {
+        let queued = &self.page.queued;
+        let in_a_row = queued.hops.saturating_add(1);
+        let (depth, hops) = match kind {
+            LinkKind::Embed if queued.kind == LinkKind::Embed => (queued.depth, in_a_row),
+            LinkKind::Embed => (queued.depth, 0),
+            LinkKind::Sitemap => (queued.depth, in_a_row),
+            LinkKind::Page | LinkKind::Redirect | LinkKind::Seed => {
+                (queued.depth.saturating_add(1), 0)
+            }
+        };
+        Found {
+            kind,
+            depth,
+            hops,
+            from_scope: self.from_scope,
+        }
+    }
+
+    fn take(
+        &mut self,
+        raw: &str,
+        resolved: Result<Resolved<'_>, NoUrl>,
+        founds: impl IntoIterator<Item = Found>,
+    ) {
+        let mut founds = founds.into_iter();
+        let Some(first) = founds.next() else { return };
+        let url = match resolved {
+            Ok(Resolved::Full(url)) => *url,
+            Ok(Resolved::Plain(url)) => match Url::parse(url) {
+                Ok(url) => url,
+                Err(_) => {
+                    return self.refuse(raw, first.kind, NoUrl::Invalid.outcome(), "not a url");
+                }
+            },
+            Err(why) => {
+                let rule = match why {
+                    NoUrl::UnsupportedScheme => "scheme",
+                    NoUrl::Invalid => "not a url",
+                    NoUrl::TooLong => "longer than 2048 bytes",
+                };
+                return self.refuse(raw, first.kind, why.outcome(), rule);
+            }
+        };
+        let fingerprint = self.fingerprints.of(&url);
+        let known = self.seen.get(&fingerprint.0).copied();
+        if known == Some(true) {
+            return;
+        }
+        let mut refusal = None;
+        for found in std::iter::once(first).chain(founds) {
+            match self.decide(&url, found) {
+                Decision::In => {
+                    self.seen.insert(fingerprint.0, true);
+                    return self.admit(&url, fingerprint, found);
+                }
+                Decision::Out { outcome, rule } => {
+                    refusal.get_or_insert((found.kind, outcome, rule));
+                }
+            }
+        }
+        if known.is_none()
+            && let Some((kind, outcome, rule)) = refusal
+        {
+            self.seen.insert(fingerprint.0, false);
+            self.refuse(url.as_str(), kind, outcome, &rule);
+        }
+    }
+
+    fn decide(&self, url: &Url, found: Found) -> Decision {
+        if found.kind == LinkKind::Sitemap && found.hops > SITEMAP_HOPS_MAX {
+            let rule = format!("sitemap hops {SITEMAP_HOPS_MAX}");
+            return Decision::Out {
+                outcome: Outcome::OutOfScope,
+                rule,
+            };
+        }
+        self.scope.decide(url, found)
+    }
+
+    fn admit(&mut self, url: &Url, fingerprint: Fingerprint, found: Found) {
+        let host = match url.host_str() {
+            Some(name) if name == self.page.host.as_str() => self.page.host.clone(),
+            _ => match Host::of(url) {
+                Some(host) => host,
+                None => {
+                    return self.refuse(url.as_str(), found.kind, Outcome::InvalidUrl, "no host");
+                }
+            },
+        };
+        if self.has_room(url.as_str().len()) {
+            let (kind, depth, hops) = (found.kind, found.depth, found.hops);
+            self.judged.links.push(Link {
+                host,
+                url: url.as_str().into(),
+                fingerprint,
+                kind,
+                depth,
+                hops,
+            });
+        }
+    }
+
+    fn refuse(&mut self, url: &str, kind: LinkKind, outcome: Outcome, rule: &str) {
+        let is_data = url
+            .get(..5)
+            .is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"));
+        let kept = if is_data {
+            DATA_URL_KEPT
+        } else {
+            URL_BYTES_MAX
+        };
+        let url = &url[..url.floor_char_boundary(kept)];
+        if self.has_room(url.len() + rule.len()) {
+            self.judged.refused.push(RefusedLink {
+                url: url.to_owned(),
+                kind,
+                outcome,
+                rule: rule.to_owned(),
+            });
+        }
+    }
+
+    fn has_room(&mut self, bytes: usize) -> bool {
+        let count = self.judged.links.len() + self.judged.refused.len();
+        match self
+            .bytes_left
+            .checked_sub(bytes)
+            .filter(|_| count < self.links_max)
+        {
+            Some(left) => {
+                self.bytes_left = left;
+                true
+            }
+            None => {
+                self.judged.over += 1;
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,522 @@
+//! Stories of whole pages: from an answer as it came to the links the frontier hears of.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use contract::crawl::{ScopeConfig, ScopeType};
+use contract::host::Origin;
+use contract::robots::{RobotsAnswer, RobotsRecord};
+
+use super::*;
+use crate::testing::{page, read, rules, told, with_kind, with_status};
+
+const HTML: (&str, &str) = ("content-type", "text/html; charset=utf-8");
+const PAGE: &str = "http://a.test/dir/page.html";
+
+#[track_caller]
+fn check(page: &Page, want: &[&str]) {
+    assert_eq!(told(&read(page)), want);
+}
+
+#[test]
+fn a_page_gives_its_links_once_with_scope_depth_and_kind() {
+    let html = b"<title> A  page </title><a href=b.html><a href='b.html#x'><a href=./b.html><a href='#top'>\
+        <a href=/outside.html><a href=http://other.test/><a href='mailto:a@a.test'><a href='http://['>\
+        <img src=/logo.png><img src=http://cdn.test/x.png><a href=big.png><img src=big.png>\
+        <a href=http://cdn.test/full.png><img src=http://cdn.test/full.png>\
+        <a href='data:text/plain,0123456789012345678901234567890123456789012345678901234567890123456789'>";
+    let page = page(PAGE, &[HTML], html);
+    let parsed = read(&page);
+    assert_eq!(
+        told(&parsed),
+        [
+            "page http://a.test/dir/b.html 2 0",
+            "embed http://a.test/logo.png 1 0",
+            "embed http://cdn.test/x.png 1 0",
+            "page http://a.test/dir/big.png 2 0",
+            "embed http://cdn.test/full.png 1 0",
+            "out_of_scope page http://a.test/outside.html: scope prefix",
+            "out_of_scope page http://other.test/: scope prefix",
+            "unsupported_scheme page mailto:a@a.test: scheme",
+            "invalid_url page http://[: not a url",
+            "unsupported_scheme page data:text/plain,012345678901234567890123456789012345678901234567: scheme",
+        ]
+    );
+    assert_eq!(
+        (
+            parsed.kind,
+            parsed.facts.html,
+            parsed.facts.title.as_deref()
+        ),
+        (Kind::Html, true, Some("A page"))
+    );
+    assert_eq!(
+        (parsed.facts.mime.as_deref(), parsed.facts.charset),
+        (Some("text/html"), Some("UTF-8"))
+    );
+}
+
+#[test]
+fn a_base_moves_every_relative_link_but_not_those_of_the_head() {
+    let headers = [
+        HTML,
+        ("link", "<head.css>; rel=stylesheet, </dir/next>; rel=next"),
+        ("refresh", "5; url=again"),
+    ];
+    let html = b"<a href=first><base href='/dir/deep/'><a href=second><a href=#x><base href=/no/>";
+    check(
+        &page(PAGE, &headers, html),
+        &[
+            "embed http://a.test/dir/head.css 1 0",
+            "page http://a.test/dir/next 2 0",
+            "page http://a.test/dir/again 2 0",
+            "page http://a.test/dir/deep/first 2 0",
+            "page http://a.test/dir/deep/second 2 0",
+            "page http://a.test/dir/deep/ 2 0",
+        ],
+    );
+    check(
+        &page(PAGE, &[HTML], b"<base href='data:x'><a href=y>"),
+        &["page http://a.test/dir/y 2 0"],
+    );
+}
+
+#[test]
+fn facts_come_from_the_page_and_its_head() {
+    let headers = [
+        ("content-type", "text/html"),
+        ("x-robots-tag", "noindex"),
+        ("content-language", "fr"),
+    ];
+    let html = "<html><link rel=canonical href=c><meta name=robots content=nofollow><meta name=argiope content=none>\
+        <meta charset=windows-1252><meta name=description content='caf\u{e9}'>";
+    let latin: Vec<u8> = html
+        .chars()
+        .map(|c| u8::try_from(u32::from(c)).unwrap())
+        .collect();
+    let facts = read(&page(PAGE, &headers, &latin)).facts;
+    assert_eq!(
+        facts.robots.as_deref(),
+        Some("noindex, nofollow, argiope: none")
+    );
+    assert_eq!(
+        (facts.language.as_deref(), facts.charset),
+        (Some("fr"), Some("windows-1252"))
+    );
+    assert_eq!(facts.canonical.as_deref(), Some("http://a.test/dir/c"));
+    assert_eq!(facts.description.as_deref(), Some("café"));
+}
+
+#[test]
+fn an_error_page_has_facts_and_no_links() {
+    let lost = with_status(
+        page(
+            PAGE,
+            &[HTML, ("link", "<x>; rel=next")],
+            b"<title>lost</title><a href=b>",
+        ),
+        404,
+    );
+    let parsed = read(&lost);
+    assert_eq!(
+        (told(&parsed), parsed.facts.title.as_deref()),
+        (Vec::new(), Some("lost"))
+    );
+}
+
+#[test]
+fn a_redirect_leads_on_at_the_same_depth() {
+    let moved = |kind, hops| {
+        with_status(
+            with_kind(page(PAGE, &[("location", "b.html#x")], b""), kind, hops),
+            302,
+        )
+    };
+    check(
+        &moved(LinkKind::Page, 0),
+        &["redirect http://a.test/dir/b.html 1 1"],
+    );
+    check(
+        &moved(LinkKind::Redirect, 3),
+        &["redirect http://a.test/dir/b.html 1 4"],
+    );
+    check(
+        &moved(LinkKind::Embed, 0),
+        &["embed http://a.test/dir/b.html 1 1"],
+    );
+    check(
+        &moved(LinkKind::Sitemap, 5),
+        &["out_of_scope sitemap http://a.test/dir/b.html: sitemap hops 5"],
+    );
+    let away = with_status(page(PAGE, &[("location", "http://other.test/")], b""), 301);
+    check(
+        &away,
+        &["out_of_scope redirect http://other.test/: scope prefix"],
+    );
+    let mut over = moved(LinkKind::Page, 10);
+    over.verdict.outcome = Outcome::RedirectLimit;
+    check(&over, &[]);
+    check(
+        &with_status(page(PAGE, &[("location", "http://[")], b""), 301),
+        &["invalid_url redirect http://[: not a url"],
+    );
+}
+
+#[test]
+fn a_seeds_redirect_target_becomes_a_seed() {
+    let rules = rules();
+    let target = Url::parse("http://new.test/home/").unwrap();
+    assert!(!rules.scope.contains(&target));
+    let moved = with_kind(
+        page(
+            "http://a.test/dir/",
+            &[("location", "http://new.test/home/")],
+            b"",
+        ),
+        LinkKind::Seed,
+        0,
+    );
+    let parsed =
+        Reader::new(rules.clone()).read(&with_status(moved, 301), &mut Watch::new(&|| false));
+    assert_eq!(told(&parsed), ["seed http://new.test/home/ 1 1"]);
+    assert!(rules.scope.contains(&target));
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn a_coded_body_is_decoded_and_a_broken_one_read_as_far_as_it_goes() {
+    let coded = gzip(b"<a href=b>");
+    check(
+        &page(PAGE, &[HTML, ("content-encoding", "gzip")], &coded),
+        &["page http://a.test/dir/b 2 0"],
+    );
+    let html = format!("<a href=b>{}", "text ".repeat(50_000));
+    let coded = gzip(html.as_bytes());
+    let parsed = read(&page(
+        PAGE,
+        &[HTML, ("content-encoding", "gzip")],
+        &coded[..coded.len() - 20],
+    ));
+    assert_eq!(told(&parsed), ["page http://a.test/dir/b 2 0"]);
+    assert!(matches!(parsed.fault, Some(ReadFault::Coding(_))));
+    let parsed = read(&page(
+        PAGE,
+        &[HTML, ("content-encoding", "sdch")],
+        b"<a href=b>",
+    ));
+    assert_eq!(
+        (told(&parsed), parsed.facts.mime.as_deref()),
+        (Vec::new(), Some("text/html"))
+    );
+    assert!(matches!(parsed.fault, Some(ReadFault::Coding(_))));
+}
+
+#[test]
+fn a_page_is_read_to_its_limit() {
+    let mut rules = rules();
+    rules.limits.parse_bytes_max = 2_000;
+    let html = format!("<a href=b>{}<a href=c>", " ".repeat(2_000));
+    for (headers, body) in [
+        (vec![HTML], html.clone().into_bytes()),
+        (
+            vec![HTML, ("content-encoding", "gzip")],
+            gzip(html.as_bytes()),
+        ),
+    ] {
+        let parsed = Reader::new(rules.clone())
+            .read(&page(PAGE, &headers, &body), &mut Watch::new(&|| false));
+        assert_eq!(
+            (told(&parsed), parsed.bytes),
+            (vec!["page http://a.test/dir/b 2 0".to_owned()], 2_000)
+        );
+    }
+}
+
+#[test]
+fn what_holds_no_links_is_not_decoded() {
+    let headers = [("content-type", "image/png"), ("content-encoding", "gzip")];
+    let parsed = read(&page(PAGE, &headers, b"this is not gzip"));
+    assert_eq!((parsed.kind, parsed.bytes), (Kind::Other, 0));
+    assert!(parsed.fault.is_none());
+    check(
+        &page(
+            PAGE,
+            &[("content-type", "text/plain")],
+            b"<a href=b> http://a.test/dir/c",
+        ),
+        &[],
+    );
+}
+
+#[test]
+fn a_style_sheet_embeds_and_its_hops_count() {
+    let css = b"@import 'b.css'; a{b:url(\"c.png\");d:url(#e)}";
+    let of_page = page(
+        "http://cdn.test/s.css",
+        &[("content-type", "text/css")],
+        css,
+    );
+    let hops = |hops| {
+        with_kind(
+            page(
+                "http://cdn.test/s.css",
+                &[("content-type", "text/css")],
+                css,
+            ),
+            LinkKind::Embed,
+            hops,
+        )
+    };
+    check(
+        &of_page,
+        &[
+            "out_of_scope embed http://cdn.test/b.css: scope prefix",
+            "out_of_scope embed http://cdn.test/c.png: scope prefix",
+        ],
+    );
+    check(
+        &hops(0),
+        &[
+            "embed http://cdn.test/b.css 1 1",
+            "embed http://cdn.test/c.png 1 1",
+        ],
+    );
+    check(
+        &hops(2),
+        &[
+            "out_of_scope embed http://cdn.test/b.css: embed hops 3",
+            "out_of_scope embed http://cdn.test/c.png: embed hops 3",
+        ],
+    );
+}
+
+#[test]
+fn sitemaps_are_read_in_every_form_they_come_in() {
+    let xml = b"<?xml version='1.0'?><urlset><url><loc>http://a.test/dir/1</loc></url><url><loc>http://b.test/</loc></url></urlset>";
+    let want = [
+        "page http://a.test/dir/1 2 0",
+        "out_of_scope page http://b.test/: scope prefix",
+    ];
+    let listed = |headers: &[(&str, &str)], body: &[u8]| {
+        with_kind(
+            page("http://a.test/sitemap.xml", headers, body),
+            LinkKind::Sitemap,
+            0,
+        )
+    };
+    check(&listed(&[("content-type", "text/xml")], xml), &want);
+    check(
+        &page(
+            "http://a.test/sitemap.xml",
+            &[("content-type", "text/xml")],
+            xml,
+        ),
+        &want,
+    );
+    check(
+        &listed(
+            &[
+                ("content-type", "application/xml"),
+                ("content-encoding", "gzip"),
+            ],
+            &gzip(xml),
+        ),
+        &want,
+    );
+    check(
+        &listed(&[("content-type", "application/x-gzip")], &gzip(xml)),
+        &want,
+    );
+    check(
+        &listed(
+            &[
+                ("content-type", "application/x-gzip"),
+                ("content-encoding", "gzip"),
+            ],
+            &gzip(&gzip(xml)),
+        ),
+        &want,
+    );
+    check(&listed(&[], &gzip(xml)), &want);
+    check(
+        &page(
+            "http://a.test/s.gz",
+            &[("content-type", "application/x-gzip")],
+            &gzip(xml),
+        ),
+        &[],
+    );
+    let text = b"http://a.test/dir/1\nhttp://b.test/\n";
+    check(&listed(&[("content-type", "text/plain")], text), &want);
+    check(
+        &page(
+            "http://a.test/list.txt",
+            &[("content-type", "text/plain")],
+            text,
+        ),
+        &[],
+    );
+    let utf_16: Vec<u8> = [0xFF, 0xFE]
+        .into_iter()
+        .chain(
+            std::str::from_utf8(xml)
+                .unwrap()
+                .encode_utf16()
+                .flat_map(u16::to_le_bytes),
+        )
+        .collect();
+    check(&listed(&[("content-type", "text/xml")], &utf_16), &want);
+}
+
+#[test]
+fn a_sitemap_index_is_trusted_only_when_robots_txt_leads_to_it() {
+    let xml = b"<sitemapindex><sitemap><loc>http://b.test/1.xml</loc></sitemap></sitemapindex>";
+    let index = |kind| {
+        with_kind(
+            page("http://a.test/s.xml", &[("content-type", "text/xml")], xml),
+            kind,
+            0,
+        )
+    };
+    check(
+        &index(LinkKind::Sitemap),
+        &["sitemap http://b.test/1.xml 1 1"],
+    );
+    check(
+        &index(LinkKind::Page),
+        &["out_of_scope page http://b.test/1.xml: scope prefix"],
+    );
+}
+
+#[test]
+fn a_large_sitemap_is_a_stream() {
+    let mut xml = String::from("<urlset>");
+    for n in 0..40_000 {
+        xml.push_str(&format!(
+            "<url><loc>http://a.test/dir/{n}</loc><x>{}</x></url>\n",
+            "é".repeat(50)
+        ));
+    }
+    let coded = gzip(xml.as_bytes());
+    let page = with_kind(
+        page("http://a.test/s.xml.gz", &[], &coded),
+        LinkKind::Sitemap,
+        0,
+    );
+    let parsed = read(&page);
+    assert_eq!((parsed.links.len(), parsed.bytes), (40_000, xml.len()));
+}
+
+#[test]
+fn robots_txt_names_sitemaps_on_hosts_of_the_crawl() {
+    let robots = |url: &str| {
+        let mut page = page(url, &[("content-type", "text/plain")], b"");
+        page.place = Place::Robots {
+            origin: Origin::of(&page.url).unwrap(),
+            record: Box::new(RobotsRecord {
+                answer: RobotsAnswer::Unavailable { status: 404 },
+                fetched: contract::clock::Wall(0),
+                failures: 0,
+            }),
+            sitemaps: vec!["http://a.test/s.xml".into(), "http://b.test/s.xml".into()],
+        };
+        page
+    };
+    check(
+        &robots("http://a.test/robots.txt"),
+        &[
+            "sitemap http://a.test/s.xml 0 0",
+            "sitemap http://b.test/s.xml 0 0",
+        ],
+    );
+    check(&robots("http://cdn.test/robots.txt"), &[]);
+}
+
+#[test]
+fn a_page_without_an_answer_or_beside_the_queue_has_nothing_to_read() {
+    let mut silent = page(PAGE, &[], b"");
+    silent.exchange = None;
+    check(&silent, &[]);
+    let mut beside = page(PAGE, &[HTML], b"<a href=b>");
+    beside.place = Place::Beside;
+    check(&beside, &[]);
+}
+
+#[test]
+fn the_bounds_hold_and_what_they_cost_is_counted() {
+    let mut rules = rules();
+    rules.config.links_max = 10;
+    let html: String = (0..30).map(|n| format!("<a href={n}>")).collect();
+    let parsed = Reader::new(rules.clone()).read(
+        &page(PAGE, &[HTML], html.as_bytes()),
+        &mut Watch::new(&|| false),
+    );
+    assert_eq!((parsed.links.len(), parsed.left_out), (10, 20));
+    // A long base may not blow up short links.
+    rules.config.links_max = 100_000;
+    rules.config.link_bytes_max = 20_000;
+    let html: String = (0..3_000).map(|n| format!("<a href={n}>")).collect();
+    let base = format!("<base href='/dir/{}/'>", "x".repeat(1_000));
+    let parsed = Reader::new(rules).read(
+        &page(PAGE, &[HTML], (base + &html).as_bytes()),
+        &mut Watch::new(&|| false),
+    );
+    assert_eq!(parsed.links.len() as u64 + parsed.left_out, 3_000);
+    assert!(
+        parsed
+            .links
+            .iter()
+            .map(|link| link.url.len())
+            .sum::<usize>()
+            <= 20_000
+    );
+}
+
+#[test]
+fn time_over_means_no_links_at_all() {
+    let html = "<a href=b>".repeat(20_000);
+    let parsed = Reader::new(rules()).read(
+        &page(PAGE, &[HTML], html.as_bytes()),
+        &mut Watch::new(&|| true),
+    );
+    assert!(matches!(parsed.fault, Some(ReadFault::Late(_))));
+    assert_eq!(told(&parsed), [""; 0]);
+}
+
+#[test]
+fn the_scope_decides_for_every_type() {
+    let seed = Url::parse("http://a.test/dir/").unwrap();
+    let config = ScopeConfig {
+        scope_type: ScopeType::Any,
+        depth: Some(1),
+        ..ScopeConfig::default()
+    };
+    let mut rules = rules();
+    rules.scope = Arc::new(Scope::new(&config, [&seed]).unwrap());
+    let parsed = Reader::new(rules).read(
+        &page(PAGE, &[HTML], b"<a href=http://b.test/>"),
+        &mut Watch::new(&|| false),
+    );
+    assert_eq!(told(&parsed), ["too_deep page http://b.test/: depth 1"]);
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_answer_is_read(
+        content_type in "(text/html|text/xml|text/css|text/plain|)(; charset=(utf-16|big5|x))?",
+        encoding in "(gzip|br|zstd|deflate|x|)(, gzip)?",
+        head in "(<urlset>|<html>|<!--|\\x1f\\u{8b}\\x08|)",
+        tail: Vec<u8>,
+        sitemap: bool,
+    ) {
+        let body: Vec<u8> = head.chars().map(|c| c as u8).chain(tail).collect();
+        let page = page(PAGE, &[("content-type", &content_type), ("content-encoding", &encoding)], &body);
+        let kind = if sitemap { LinkKind::Sitemap } else { LinkKind::Page };
+        read(&with_kind(page, kind, 0));
+    }
+}
