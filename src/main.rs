@@ -1,1 +1,82 @@
-fn main() {}
+//! The composition root: arguments, run, exit code.
+//!
+//! The only crate that knows every room. Start at [`wiring`] (the ring as code), then [`supervise`].
+
+#![allow(
+    unreachable_pub,
+    reason = "a binary has no outside that `pub` could reach"
+)]
+
+mod api;
+mod cli;
+mod commands;
+mod config;
+mod exit;
+mod folder;
+mod identity;
+mod machine;
+mod progress;
+mod shutdown;
+mod supervise;
+mod telemetry;
+mod threads;
+mod units;
+mod wiring;
+
+use clap::Parser;
+use cli::{Cli, Command};
+use exit::{Code, Failure};
+use serde_json::json;
+
+/// Bodies and records come and go by the thousand on many threads; the system's allocator keeps their pages.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    let code = match Cli::try_parse() {
+        Ok(cli) => run(cli),
+        Err(error) => {
+            let _shown = error.print();
+            if error.use_stderr() {
+                Code::BadInput
+            } else {
+                Code::Done
+            }
+        }
+    };
+    std::process::ExitCode::from(code as u8)
+}
+
+fn run(cli: Cli) -> Code {
+    // First of all: without a process-wide provider, building a client panics.
+    let _already_installed = rustls::crypto::ring::default_provider().install_default();
+    let system = actix_rt::System::new();
+    match system.block_on(dispatch(cli.command)) {
+        Ok(Code::Forced) => {
+            // Dropping the runtime would wait for the threads that a forced end must not wait for.
+            std::mem::forget(system);
+            Code::Forced
+        }
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("argiope: {failure}");
+            failure.code
+        }
+    }
+}
+
+async fn dispatch(command: Command) -> Result<Code, Failure> {
+    use commands::control::send;
+    match command {
+        Command::Crawl(args) => return commands::crawl::run(&args).await,
+        Command::Verify { dir } => return commands::verify::run(&dir).await,
+        Command::Status(target) => send(&target.target, "status", None).await?,
+        Command::Pause(target) => send(&target.target, "pause", None).await?,
+        Command::Resume(target) => send(&target.target, "resume", None).await?,
+        Command::Stop(target) => send(&target.target, "stop", None).await?,
+        Command::Add { target, urls } => {
+            send(&target.target, "add", Some(json!({ "urls": urls }))).await?
+        }
+    }
+    Ok(Code::Done)
+}

@@ -1,0 +1,231 @@
+//! The command line: flags under the names that Browsertrix, Heritrix and wget users know.
+//!
+//! Owns the grammar and the help texts only; what flags mean together is [`crate::config`]'s.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use contract::crawl::{Embeds, RobotsPolicy, ScopeType};
+
+use crate::units;
+
+/// A polite, complete and accountable web crawler.
+#[derive(Debug, Parser)]
+#[command(
+    name = "argiope",
+    version,
+    max_term_width = 110,
+    after_help = "Exit codes: 0 done, 3 disk full, 4 bad input, \
+    8 store, 9 no page, 11 interrupted, 13 forced, 14 size, 15 time, 16 page limit (docs/reference/exit-codes.md)"
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Crawl sites into a folder; the same command goes on where it stopped
+    Crawl(Box<CrawlArgs>),
+    /// Prove that what a crawl says is done is stored and readable
+    Verify {
+        /// The crawl's folder
+        dir: PathBuf,
+    },
+    /// Show how a running crawl stands
+    Status(Target),
+    /// Send no more requests until `resume`; outlives a restart
+    Pause(Target),
+    /// Go on after `pause`
+    Resume(Target),
+    /// End a running crawl by a drain; the same command goes on later
+    Stop(Target),
+    /// Give a running crawl more URLs
+    Add {
+        #[command(flatten)]
+        target: Target,
+        /// URLs in the crawl's scope
+        #[arg(required = true)]
+        urls: Vec<String>,
+    },
+}
+
+/// Which running crawl.
+#[derive(Debug, Args)]
+pub struct Target {
+    /// The crawl's folder, or the URL of its control API (then with ARGIOPE_TOKEN)
+    pub target: String,
+}
+
+#[derive(Debug, Args)]
+pub struct CrawlArgs {
+    /// Where to begin
+    pub seeds: Vec<String>,
+    /// The crawl's folder [default: named after the first seed's host]
+    #[arg(short, long, value_name = "DIR", env = "ARGIOPE_OUTPUT")]
+    pub output: Option<PathBuf>,
+    /// Who runs this crawl: a mailto: or https: address, sent with each request
+    #[arg(long, value_name = "URI", env = "ARGIOPE_CONTACT")]
+    pub contact: Option<String>,
+    /// A file of seeds, one URL a line, # for comments
+    #[arg(long, value_name = "FILE")]
+    pub seed_file: Option<PathBuf>,
+    /// A TOML file of settings; flags win over environment, environment over file
+    #[arg(long, value_name = "FILE", env = "ARGIOPE_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Begin anew: removes what an earlier crawl left in the folder
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Go on with an existing crawl under changed seeds or scope
+    #[arg(long, conflicts_with = "overwrite")]
+    pub change: bool,
+
+    /// How far from the seeds [default: prefix]
+    #[arg(long, value_enum, help_heading = "Scope", env = "ARGIOPE_SCOPE_TYPE")]
+    pub scope_type: Option<ScopeArg>,
+    /// Regular expression of URLs that are in scope too (repeatable)
+    #[arg(long, value_name = "REGEX", help_heading = "Scope")]
+    pub include: Vec<String>,
+    /// Regular expression of URLs that are out of scope (repeatable; wins)
+    #[arg(long, value_name = "REGEX", help_heading = "Scope")]
+    pub exclude: Vec<String>,
+    /// Clicks from a seed [default: no limit]
+    #[arg(long, value_name = "N", help_heading = "Scope", env = "ARGIOPE_DEPTH")]
+    pub depth: Option<u16>,
+    /// Images, styles and scripts of pages [default: all]
+    #[arg(long, value_enum, help_heading = "Scope", env = "ARGIOPE_EMBEDS")]
+    pub embeds: Option<EmbedsArg>,
+
+    /// End after this many kept pages
+    #[arg(long, value_name = "N", help_heading = "Limits", env = "ARGIOPE_LIMIT")]
+    pub limit: Option<u64>,
+    /// End after this much running time (say 90, 10m, 2h)
+    #[arg(long, value_name = "TIME", value_parser = units::duration, help_heading = "Limits", env = "ARGIOPE_TIME_LIMIT")]
+    pub time_limit: Option<Duration>,
+    /// End after this many bytes of archive (say 500MB, 10GiB)
+    #[arg(long, value_name = "SIZE", value_parser = units::bytes, help_heading = "Limits", env = "ARGIOPE_SIZE_LIMIT")]
+    pub size_limit: Option<u64>,
+
+    /// Pause between two requests to a host; a longer Crawl-delay wins [default: 1s]
+    #[arg(long, value_name = "TIME", value_parser = units::duration, help_heading = "Politeness", env = "ARGIOPE_DELAY")]
+    pub delay: Option<Duration>,
+    /// Whether robots.txt is obeyed; ignore only on your own site [default: obey]
+    #[arg(long, value_enum, help_heading = "Politeness", env = "ARGIOPE_ROBOTS")]
+    pub robots: Option<RobotsArg>,
+    /// Replaces the whole User-Agent line
+    #[arg(
+        long,
+        value_name = "TEXT",
+        help_heading = "Politeness",
+        env = "ARGIOPE_USER_AGENT"
+    )]
+    pub user_agent: Option<String>,
+    /// The name looked for in robots.txt [default: argiope]
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        help_heading = "Politeness",
+        env = "ARGIOPE_ROBOTS_AGENT"
+    )]
+    pub robots_agent: Option<String>,
+    /// A further request header, "Name: value" (repeatable)
+    #[arg(long, value_name = "LINE", help_heading = "Politeness")]
+    pub header: Vec<String>,
+
+    /// Allow private or loopback addresses of this network, say 127.0.0.0/8 (repeatable)
+    #[arg(long, value_name = "CIDR", help_heading = "Network")]
+    pub allow_net: Vec<String>,
+    /// Allow this port beside 80, 443, 8080 and 8443 (repeatable)
+    #[arg(long, value_name = "PORT", help_heading = "Network")]
+    pub allow_port: Vec<u16>,
+    /// Ask this DNS server instead of the system's
+    #[arg(
+        long,
+        value_name = "ADDR:PORT",
+        help_heading = "Network",
+        env = "ARGIOPE_DNS"
+    )]
+    pub dns: Option<SocketAddr>,
+    /// Trust the certificates of this PEM file too
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Network",
+        env = "ARGIOPE_CA"
+    )]
+    pub ca: Option<PathBuf>,
+
+    /// Fetchers, each with its own thread, connections and resolver [default: one a core]
+    #[arg(
+        long,
+        value_name = "N",
+        help_heading = "Machine",
+        env = "ARGIOPE_FETCHERS"
+    )]
+    pub fetchers: Option<usize>,
+    /// Requests in flight at once for each fetcher [default: 50]
+    #[arg(
+        long,
+        value_name = "N",
+        help_heading = "Machine",
+        env = "ARGIOPE_CONCURRENCY"
+    )]
+    pub concurrency: Option<usize>,
+    /// Memory of the whole process [default: 512MB]
+    #[arg(long, value_name = "SIZE", value_parser = units::bytes, help_heading = "Machine", env = "ARGIOPE_MAX_MEMORY")]
+    pub max_memory: Option<u64>,
+    /// Serve Prometheus metrics at /metrics on this address
+    #[arg(
+        long,
+        value_name = "ADDR:PORT",
+        help_heading = "Machine",
+        env = "ARGIOPE_METRICS_LISTEN"
+    )]
+    pub metrics_listen: Option<SocketAddr>,
+
+    /// How log lines look on stderr
+    #[arg(
+        long,
+        value_enum,
+        default_value = "text",
+        help_heading = "Display",
+        env = "ARGIOPE_LOG_FORMAT"
+    )]
+    pub log_format: LogFormat,
+    /// No progress, only warnings and errors
+    #[arg(short, long, help_heading = "Display")]
+    pub quiet: bool,
+}
+
+macro_rules! value_enum {
+    ($(#[$doc:meta])* $name:ident => $target:ident { $($variant:ident),* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+        pub enum $name { $($variant),* }
+
+        impl From<$name> for $target {
+            fn from(arg: $name) -> Self {
+                match arg { $($name::$variant => Self::$variant),* }
+            }
+        }
+    };
+}
+
+value_enum!(
+    /// `--scope-type`
+    ScopeArg => ScopeType { Page, Prefix, Host, Domain, Any, Custom });
+value_enum!(
+    /// `--embeds`
+    EmbedsArg => Embeds { All, Scope, None });
+value_enum!(
+    /// `--robots`
+    RobotsArg => RobotsPolicy { Obey, Ignore });
+
+/// `--log-format`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}

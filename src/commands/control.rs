@@ -1,0 +1,83 @@
+//! `status pause resume stop add`: talk to a running crawl.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::api::Control;
+use crate::exit::{Code, Failure, chain};
+use crate::folder::CONTROL;
+
+/// Sends one request to the crawl at `target` (a folder, or the API's URL) and prints the answer.
+///
+/// # Errors
+/// No running crawl there, or its refusal.
+pub async fn send(target: &str, verb: &str, body: Option<Value>) -> Result<(), Failure> {
+    let control = find(target)?;
+    let client = reqwest::Client::builder().no_proxy().build();
+    let client = client.map_err(|error| Failure::new(Code::Error, chain(&error)))?;
+    let url = format!("{}/api/v1/{verb}", control.url.trim_end_matches('/'));
+    let request = match (verb, body) {
+        ("status", _) => client.get(url),
+        (_, None) => client.post(url),
+        (_, Some(body)) => client
+            .post(url)
+            .header("Content-Type", "application/json")
+            .body(body.to_string()),
+    };
+    let answer = request
+        .bearer_auth(&control.token)
+        .send()
+        .await
+        .map_err(|error| {
+            Failure::new(
+                Code::Error,
+                format!("no crawl answers at {}: {}", control.url, chain(&error)),
+            )
+        })?;
+    let is_success = answer.status().is_success();
+    let text = answer
+        .text()
+        .await
+        .map_err(|error| Failure::new(Code::Error, chain(&error)))?;
+    let value: Value = serde_json::from_str(&text).unwrap_or(Value::String(text));
+    if !is_success {
+        let why = value
+            .get("error")
+            .and_then(Value::as_str)
+            .unwrap_or("the crawl refused");
+        return Err(Failure::new(Code::Error, why));
+    }
+    match value.get("done").and_then(Value::as_array) {
+        Some(lines) => lines
+            .iter()
+            .filter_map(Value::as_str)
+            .for_each(|line| println!("{line}")),
+        None => println!("{value:#}"),
+    }
+    Ok(())
+}
+
+fn find(target: &str) -> Result<Control, Failure> {
+    if target.starts_with("http://") {
+        let token = std::env::var("ARGIOPE_TOKEN").map_err(|_| {
+            Failure::input(
+                "with a URL the token is needed: set ARGIOPE_TOKEN to that of control.json",
+            )
+        })?;
+        return Ok(Control {
+            url: target.to_owned(),
+            token,
+            pid: 0,
+        });
+    }
+    let file = Path::new(target).join(CONTROL);
+    let text = std::fs::read(&file).map_err(|error| {
+        Failure::input(format!(
+            "no crawl is running in {target} ({}: {error})",
+            file.display()
+        ))
+    })?;
+    serde_json::from_slice(&text)
+        .map_err(|error| Failure::input(format!("{}: {error}", file.display())))
+}

@@ -1,0 +1,154 @@
+//! `crawl`: the main job, from settings to summary.
+
+use std::path::Path;
+
+use contract::clock::Clock;
+use contract::fault::FailPlan;
+use coordinator::{End, Status};
+use storage::disk::Disk;
+use storage::layout::Layout;
+use tokio::sync::watch;
+use tracing::warn;
+
+use crate::api::{Api, serve_metrics};
+use crate::cli::CrawlArgs;
+use crate::config::Settings;
+use crate::exit::{Code, Failure, chain};
+use crate::folder::Folder;
+use crate::shutdown::Signals;
+use crate::supervise::{self, Ended};
+use crate::units::bytes_words;
+use crate::wiring::Plan;
+use crate::{progress, telemetry};
+
+/// Crawls, or goes on with a crawl, until it ends.
+///
+/// # Errors
+/// Bad input, a folder or store that cannot be used, a pipeline that keeps dying.
+pub async fn run(args: &CrawlArgs) -> Result<Code, Failure> {
+    let settings = Settings::read(args)?;
+    telemetry::logs(args.log_format, args.quiet);
+    let metrics = telemetry::metrics();
+    let mut signals = Signals::install()
+        .map_err(|error| Failure::new(Code::Error, format!("signals: {error}")))?;
+    let folder = Folder::open(&settings.output, args.overwrite)?;
+    let metrics_listen = settings.node.metrics_listen;
+    let plan = Plan {
+        settings,
+        folder,
+        change: args.change,
+        clock: Clock::machine(),
+        status: watch::Sender::new(Status::default()),
+        orders: watch::Sender::new(None),
+    };
+    let token = token();
+    let api = Api::start(
+        plan.folder.path(),
+        token,
+        plan.status.subscribe(),
+        plan.orders.subscribe(),
+    )
+    .await;
+    let _api = api.map_err(|error| Failure::input(format!("control API: {error}")))?;
+    if let (Some(address), Some(metrics)) = (metrics_listen, metrics) {
+        let served = serve_metrics(address, metrics).await;
+        served.map_err(|error| Failure::input(format!("--metrics-listen {address}: {error}")))?;
+    }
+    let shown =
+        (!args.quiet).then(|| tokio::task::spawn_local(progress::show(plan.status.subscribe())));
+    let ended = supervise::run(&plan, &mut signals).await;
+    if let Some(shown) = shown {
+        shown.abort();
+        progress::end_line();
+    }
+    let ended = ended?;
+    let reports = finish(plan.folder.path()).await;
+    let kept = plan.status.borrow().frontier.kept;
+    if !args.quiet {
+        summary(&ended, &plan.status.borrow(), plan.folder.path());
+    }
+    reports?;
+    Ok(match ended {
+        Ended::Forced => Code::Forced,
+        Ended::Drained(End::Done) if kept == 0 => {
+            eprintln!(
+                "argiope: no page was kept; {} says why for each URL",
+                plan.folder.path().join("logs").display()
+            );
+            Code::NoPages
+        }
+        Ended::Drained(end) => {
+            if let End::Fault(fault) = &end {
+                eprintln!(
+                    "argiope: {}: {}; the same command goes on",
+                    fault.room, fault.detail
+                );
+            }
+            Code::of_end(&end)
+        }
+    })
+}
+
+/// 128 random bits: whoever can read `control.json` may steer the crawl.
+fn token() -> String {
+    let bits: u128 = rand::random();
+    format!("{bits:032x}")
+}
+
+/// The merged index and the reports, from what lies in the folder.
+async fn finish(dir: &Path) -> Result<(), Failure> {
+    let dir = dir.to_owned();
+    let written = tokio::task::spawn_blocking(move || {
+        storage::reports::finish(&Layout::new(dir), &Disk::new(FailPlan::none()))
+    })
+    .await;
+    match written {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => {
+            let code = if error.fault() == contract::health::FaultKind::DiskFull {
+                Code::DiskFull
+            } else {
+                Code::Error
+            };
+            Err(Failure::new(
+                code,
+                format!("index and reports: {}", chain(&error)),
+            ))
+        }
+        Err(error) => {
+            warn!(%error, "index and reports were not written");
+            Err(Failure::new(
+                Code::Error,
+                "index and reports were not written",
+            ))
+        }
+    }
+}
+
+fn summary(ended: &Ended, status: &Status, dir: &Path) {
+    let why = match ended {
+        Ended::Forced => "stopped at once; the same command goes on".to_owned(),
+        Ended::Drained(end) => match end {
+            End::Done => "done".to_owned(),
+            End::PageLimit => "page limit reached".to_owned(),
+            End::TimeLimit => "time limit reached".to_owned(),
+            End::SizeLimit => "size limit reached".to_owned(),
+            End::Stopped => "stopped; the same command goes on".to_owned(),
+            End::Fault(fault) => format!("stopped: {} {}", fault.room, fault.detail),
+        },
+    };
+    let frontier = &status.frontier;
+    println!(
+        "{why}: {} pages kept, {} of {} known URLs done, {} queued; {} of archive in {:.1} s of running time",
+        frontier.kept,
+        frontier.done,
+        frontier.known,
+        frontier.queued,
+        bytes_words(frontier.bytes as f64),
+        status.running_ms as f64 / 1e3,
+    );
+    if status.errors.total() > 0 {
+        println!("errors: {}", status.errors);
+    }
+    println!("{}: archive/ indexes/ pages/ logs/ reports/", dir.display());
+}

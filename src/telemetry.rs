@@ -1,0 +1,32 @@
+//! Log lines on stderr and metrics for Prometheus.
+
+use std::io::IsTerminal;
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::LogFormat;
+
+/// Installs the log subscriber; `ARGIOPE_LOG` overrides the level ("debug", "fetcher=trace,info").
+pub fn logs(format: LogFormat, quiet: bool) {
+    let usual = if quiet { "warn" } else { "info" };
+    // hickory logs each refused answer as an error; the refusal is our outcome already.
+    let filter = EnvFilter::try_from_env("ARGIOPE_LOG").unwrap_or_else(|_| {
+        EnvFilter::new(format!(
+            "{usual},hickory_resolver=off,hickory_proto=off,hickory_net=off"
+        ))
+    });
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    let _already_installed = match format {
+        LogFormat::Text => subscriber.with_target(false).try_init(),
+        LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
+    };
+}
+
+/// Installs the metrics recorder and gives what renders it.
+pub fn metrics() -> Option<PrometheusHandle> {
+    PrometheusBuilder::new().install_recorder().ok()
+}

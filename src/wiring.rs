@@ -1,0 +1,388 @@
+//! The ring as code: builds the rooms last to first and hands each its outboxes.
+//!
+//! Owns a generation: its threads, its store, its doors. Everything in it dies together, so that the next generation
+//! starts as after a crash. Sizes of doors are argued where they are made. Start at [`Generation::build`].
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Addr, Context};
+use contract::beacon::{Beacon, Died};
+use contract::canonical::Fingerprinter;
+use contract::clock::{Chance, Clock};
+use contract::control::{Drain, FetcherReport, FrontierOrder, FrontierReport, Order, Seal};
+use contract::fault::FailPlan;
+use contract::health::Health;
+use contract::keep::Keep;
+use contract::lease::Bell;
+use contract::memory::ByteBudget;
+use contract::outbox::{ArrowLoad, Ask, Outbox, Work};
+use contract::page::{Page, PageGauge};
+use contract::scope::Scope;
+use coordinator::{Coordinator, CoordinatorConfig, End, Status};
+use fetcher::{Fetcher, FetcherConfig};
+use frontier::actor::Frontier;
+use frontier::config::{FrontierConfig, Rules};
+use frontier::store::Store;
+use frontier::store::embedded::{Embedded, EmbeddedOptions};
+use storage::actor::{Setup, Storage};
+use storage::config::StorageConfig;
+use storage::layout::Layout;
+use tokio::sync::{mpsc, watch};
+
+use crate::config::Settings;
+use crate::exit::{Failure, chain};
+use crate::folder::Folder;
+use crate::identity;
+use crate::machine::Machine;
+use crate::threads::Threads;
+
+/// An answer that takes longer means that the room is gone or hangs; the generation is then rebuilt or drained.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Pages between fetchers and parsers, queued or being parsed: a few for each parser keep it busy, the byte budget
+/// bounds their bodies.
+const PAGE_SLOTS: usize = 128;
+
+/// What every generation of a run shares.
+pub struct Plan {
+    pub settings: Settings,
+    pub folder: Folder,
+    /// `--change`: seeds and scope of an existing crawl may differ.
+    pub change: bool,
+    pub clock: Clock,
+    pub status: watch::Sender<Status>,
+    /// The door for orders of the generation that runs.
+    pub orders: watch::Sender<Option<Outbox<Order>>>,
+}
+
+/// One life of the pipeline.
+pub struct Generation {
+    threads: Threads,
+    store: Arc<Embedded>,
+    pub orders: Outbox<Order>,
+    fetchers: Vec<Outbox<Drain>>,
+    seal: Outbox<Seal>,
+    order: Outbox<FrontierOrder>,
+    report: Outbox<FrontierReport>,
+    /// How each arrow of the ring fares.
+    loads: Vec<Box<dyn Fn() -> ArrowLoad>>,
+    pages: Arc<PageGauge>,
+    end: watch::Receiver<Option<End>>,
+    status: watch::Sender<Status>,
+    reports: PathBuf,
+}
+
+impl Generation {
+    /// Rooms of a generation at most: 64 fetchers, as many parsers, the others once.
+    pub const ACTORS_MAX: usize = 256;
+
+    /// Opens the store and starts every room.
+    ///
+    /// # Errors
+    /// A folder or store that cannot be used, settings that do not fit it, a room that cannot start.
+    pub async fn build(plan: &Plan, died: mpsc::Sender<Died>) -> Result<Self, Failure> {
+        let beacon = |actor: &str| Beacon::new(actor, died.clone());
+        let Settings { crawl, node, .. } = &plan.settings;
+        let memory = Memory::of(node.max_memory_bytes);
+        let mut chance = Chance::seeded(rand::random());
+        let mut threads = Threads::default();
+
+        // The store, and what of the crawl it already knows.
+        let frontier_config = FrontierConfig {
+            memory_bytes: memory.frontier,
+            ..FrontierConfig::default()
+        };
+        let mut rules = Rules::new(crawl, &frontier_config);
+        if !node.allow_net.is_empty() {
+            // Networks that the user allowed by name are his own (DESIGN.md, Budgets).
+            rules.domain_leases_max = None;
+            rules.address_leases_max = None;
+        }
+        let store = open_store(
+            plan.folder.part("frontier"),
+            EmbeddedOptions {
+                rules,
+                clock: plan.clock.clone(),
+                memory_bytes: memory.frontier,
+                fingerprint_seed: chance.draw(),
+                fail: FailPlan::none(),
+            },
+        )
+        .await?;
+        let fingerprints = Fingerprinter {
+            seed: store.fingerprint_seed().await.map_err(identity::failed)?,
+        };
+        identity::take_up(&*store, &plan.settings, plan.change, fingerprints).await?;
+        let seeds = identity::seeds(&*store, &plan.settings).await?;
+        let scope =
+            Scope::new(&crawl.scope, &seeds).map_err(|error| Failure::input(chain(&error)))?;
+        let scope = Arc::new(scope);
+
+        // Shared by the rooms of this generation.
+        let (health, bell, pages) = (
+            Health::default(),
+            Bell::default(),
+            Arc::<PageGauge>::default(),
+        );
+        let budget = ByteBudget::new(memory.bodies);
+
+        // FRONTIER: answers and never asks. The sum of the slots below is its mailbox.
+        let frontier = {
+            let (store, clock, bell) = (store.clone(), plan.clock.clone(), bell.clone());
+            let (slots, beacon) = (frontier_config.slots_max, beacon("frontier"));
+            threads
+                .start("frontier", move || {
+                    Ok::<_, Failure>(Frontier::new(store, clock, bell, slots, beacon))
+                })
+                .await?
+        };
+        let settle = door("settle", &frontier, 8);
+        let order = door("order", &frontier, 4);
+        let report = door("report", &frontier, 4);
+        let admit = door("admit", &frontier, 2);
+
+        // STORAGE: one writer; its slots are the pages that are appended and not settled yet.
+        let storage_config = StorageConfig::default();
+        let keep_slots = storage_config.slots_max;
+        let storage = {
+            let setup = Setup {
+                config: storage_config,
+                layout: Layout::new(plan.folder.path()),
+                prefix: "argiope".to_owned(),
+                info: identity::warc_info(&plan.settings),
+                clock: plan.clock.clone(),
+                chance: Chance::seeded(chance.draw()),
+                faults: FailPlan::none(),
+            };
+            let (settle, health, beacon) = (settle.clone(), health.clone(), beacon("storage"));
+            let open = move || {
+                Storage::open(setup, settle, health, beacon).map_err(|error| {
+                    Failure::new(identity::code_of_fault(error.fault()), chain(&error))
+                })
+            };
+            threads.start("storage", open).await?
+        };
+        let keep: Outbox<Keep> = door("keep", &storage, keep_slots);
+
+        // PARSERS: one a core, on threads of their own.
+        let mut parsers = Vec::with_capacity(node.fetchers);
+        for n in 0..node.fetchers {
+            let setup = parser::actor::Setup {
+                config: parser::config::ParserConfig {
+                    slots_max: PAGE_SLOTS,
+                    ..Default::default()
+                },
+                limits: crawl.limits.clone(),
+                robots_agent: crawl.agent.robots_agent.clone(),
+                scope: scope.clone(),
+                fingerprints,
+                clock: plan.clock.clone(),
+            };
+            let (keep, beacon) = (keep.clone(), beacon(&format!("parser-{n}")));
+            let name = format!("parser-{n}");
+            let make = move || Ok::<_, Failure>(parser::actor::Parser::new(setup, keep, beacon));
+            parsers.push(threads.start(&name, make).await?);
+        }
+        let page: Outbox<Page> = Outbox::new(
+            "page",
+            parsers
+                .iter()
+                .map(|parser| parser.clone().recipient())
+                .collect(),
+            PAGE_SLOTS,
+            PATIENCE,
+        );
+
+        // FETCHERS: one a core, each with its own connections and resolver.
+        let doors = fetcher::Doors {
+            claim: door("claim", &frontier, 2 * node.fetchers),
+            extend: door("extend", &frontier, 64),
+            release: door("release", &frontier, 64),
+            schedule: door("schedule", &frontier, 64),
+            enter: door("enter", &frontier, 64),
+            page: page.clone(),
+            bell,
+        };
+        let fetch_config = fetcher_config(node.fetchers, node.concurrency)?;
+        let tls = fetcher::tls::client_config(node.ca.as_slice(), fetch_config.http2);
+        let tls = tls.map_err(|error| Failure::input(chain(&error)))?;
+        let mut fetchers = Vec::with_capacity(node.fetchers);
+        for n in 0..node.fetchers {
+            let name = format!("fetcher-{n}");
+            let parts = fetcher::Parts {
+                config: fetch_config.clone(),
+                crawl: Arc::new(crawl.clone()),
+                dial: Arc::new(plan.settings.dial.clone()),
+                dns: node.dns,
+                tls: tls.clone(),
+                spill: plan.folder.part("tmp"),
+                doors: doors.clone(),
+                clock: plan.clock.clone(),
+                bytes: budget.clone(),
+                gauge: pages.clone(),
+                health: health.clone(),
+                beacon: beacon(&name),
+            };
+            let started = Fetcher::start(&threads.thread(&name), parts).await;
+            fetchers.push(started.map_err(|error| Failure::input(chain(&error)))?);
+        }
+
+        // COORDINATOR: looks at the others, takes orders, tells the end.
+        let end = watch::Sender::new(None);
+        let ended = end.subscribe();
+        let config = CoordinatorConfig {
+            time_limit: crawl.limits.time_limit_s.map(Duration::from_secs),
+            size_limit: crawl.limits.size_limit_bytes,
+            ..CoordinatorConfig::default()
+        };
+        let looks = coordinator::Doors {
+            report: report.clone(),
+            order: order.clone(),
+            admit,
+            given_up: door("given up", &frontier, 2),
+            keep: keep.clone(),
+            fetchers: fetchers
+                .iter()
+                .map(|fetcher| door::<_, FetcherReport>("report", fetcher, 2))
+                .collect(),
+            pages: pages.clone(),
+            health,
+            scope,
+            fingerprints,
+            status: plan.status.clone(),
+            end,
+        };
+        let (clock, last) = (plan.clock.clone(), beacon("coordinator"));
+        let make = move || Ok::<_, Failure>(Coordinator::new(config, looks, clock, last));
+        let coordinator = threads.start("coordinator", make).await?;
+
+        Ok(Self {
+            threads,
+            store,
+            orders: door("orders", &coordinator, 8),
+            fetchers: fetchers
+                .iter()
+                .map(|fetcher| door("drain", fetcher, 1))
+                .collect(),
+            seal: door("seal", &storage, 1),
+            loads: vec![
+                load_of(&doors.claim),
+                load_of(&page),
+                load_of(&keep),
+                load_of(&settle),
+            ],
+            order,
+            report,
+            pages,
+            end: ended,
+            status: plan.status.clone(),
+            reports: plan.folder.part("reports"),
+        })
+    }
+
+    /// Waits until the coordinator tells the end.
+    pub async fn ended(&mut self) -> End {
+        match self.end.wait_for(Option::is_some).await {
+            Ok(end) => end.clone().unwrap_or(End::Stopped),
+            // The coordinator is gone without a word; its beacon says more.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// In the ring's order: no new requests, what is under way settles, the files are sealed, the store is flushed.
+    ///
+    /// # Errors
+    /// What did not end well.
+    pub async fn drain(&mut self) -> Result<(), String> {
+        for fetcher in &self.fetchers {
+            fetcher
+                .ask(Drain)
+                .await
+                .map_err(|error| error.to_string())?;
+        }
+        let mut looks = tokio::time::interval(Duration::from_millis(5));
+        while self.pages.in_ring() > 0 {
+            looks.tick().await;
+        }
+        self.seal
+            .ask(Seal)
+            .await
+            .map_err(|error| error.to_string())??;
+        let flushed = self
+            .order
+            .ask(FrontierOrder::Flush)
+            .await
+            .map_err(|error| error.to_string())?;
+        flushed.map_err(|error| error.to_string())?;
+        if let Ok(Ok(frontier)) = self.report.ask(FrontierReport).await {
+            self.status.send_modify(|status| status.frontier = frontier);
+        }
+        let loads: Vec<_> = self.loads.iter().map(|load| load()).collect();
+        let machine = Machine::read(&self.status.borrow(), &loads);
+        machine
+            .write(&self.reports)
+            .map_err(|error| format!("reports/machine.json: {error}"))
+    }
+
+    /// Ends every thread and gives the store's folder free.
+    pub async fn kill(self) {
+        let Self { threads, store, .. } = self;
+        threads.end().await;
+        drop(store);
+    }
+}
+
+/// The shares of `--max-memory`; the rest is for connections, parsers and the allocator.
+struct Memory {
+    frontier: u64,
+    bodies: u64,
+}
+
+impl Memory {
+    fn of(bytes: u64) -> Self {
+        Self {
+            frontier: (bytes / 10).max(16 << 20),
+            bodies: bytes / 8,
+        }
+    }
+}
+
+fn fetcher_config(fetchers: usize, concurrency: usize) -> Result<FetcherConfig, Failure> {
+    /// Connections over the node (DESIGN.md, Transport).
+    const CONNECTIONS_MAX: usize = 1_000;
+    let leases_max = (concurrency * 2).max(100);
+    let config = FetcherConfig {
+        in_flight_max: concurrency,
+        leases_max,
+        connections_max: (CONNECTIONS_MAX / fetchers).max(leases_max),
+        ..FetcherConfig::default()
+    };
+    config
+        .validate()
+        .map_err(|error| Failure::input(chain(&error)))
+}
+
+async fn open_store(folder: PathBuf, options: EmbeddedOptions) -> Result<Arc<Embedded>, Failure> {
+    let opened = tokio::task::spawn_blocking(move || Embedded::open(&folder, options)).await;
+    match opened {
+        Ok(Ok(store)) => Ok(Arc::new(store)),
+        Ok(Err(error)) => Err(identity::failed(error)),
+        Err(join) => Err(Failure::input(format!(
+            "the frontier cannot be opened: {join}"
+        ))),
+    }
+}
+
+fn door<A, T>(arrow: &'static str, to: &Addr<A>, slots: usize) -> Outbox<T>
+where
+    A: Actor<Context = Context<A>> + actix::Handler<Work<T>>,
+    T: Ask,
+{
+    Outbox::new(arrow, vec![to.clone().recipient()], slots, PATIENCE)
+}
+
+fn load_of<T: Ask>(door: &Outbox<T>) -> Box<dyn Fn() -> ArrowLoad> {
+    let door = door.clone();
+    Box::new(move || door.load())
+}
