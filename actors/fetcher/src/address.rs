@@ -45,15 +45,19 @@ impl Dial {
     /// # Errors
     /// What the address is, when it is not globally routable and in none of the allowed networks.
     pub fn address(&self, address: IpAddr) -> Result<(), AddressRefused> {
-        let inner = embedded(address);
-        if self
-            .nets
-            .iter()
-            .any(|net| net.contains(address) || inner.is_some_and(|inner| net.contains(inner)))
-        {
+        if self.is_exempt(address) {
             return Ok(());
         }
         special(address).map_or(Ok(()), |kind| Err(AddressRefused { address, kind }))
+    }
+
+    /// Is this address in a network that the operator named? Such networks are the operator's own: the budget of
+    /// hosts per address does not hold there.
+    pub fn is_exempt(&self, address: IpAddr) -> bool {
+        let inner = embedded(address);
+        self.nets
+            .iter()
+            .any(|net| net.contains(address) || inner.is_some_and(|inner| net.contains(inner)))
     }
 
     /// May this port be dialled?

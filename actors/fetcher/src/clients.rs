@@ -101,7 +101,15 @@ impl Clients {
         Ok(client)
     }
 
-    /// Keeps a client for the host's next lease, or drops it when there is none for this host any more.
+    /// A client that is not counted and not kept: whoever has it drops it after a request.
+    ///
+    /// # Errors
+    /// reqwest cannot build a client.
+    pub(crate) fn stranger(&self) -> Result<HostClient, reqwest::Error> {
+        self.mould.cast()
+    }
+
+    /// Keeps a client for the host's next lease.
     pub(crate) fn give_back(&mut self, host: Host, client: HostClient) {
         let now = self.mould.clock.boot();
         self.in_use = self.in_use.saturating_sub(1);

@@ -24,11 +24,11 @@ const CRUMBS_MAX: usize = 16 * 1_024;
 
 /// Where bodies go that are too large for memory.
 #[derive(Clone, Debug)]
-pub struct SpillDir(Arc<Path>);
+pub(crate) struct SpillDir(Arc<Path>);
 
 impl SpillDir {
     /// A folder that exists and can be written to.
-    pub fn new(path: PathBuf) -> Self {
+    pub(crate) fn new(path: PathBuf) -> Self {
         Self(path.into())
     }
 

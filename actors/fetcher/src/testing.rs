@@ -1,5 +1,7 @@
 //! What this room's tests stand on: a web server made of a raw socket, which can do what no server should.
 
+pub(crate) mod ring;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,0 +1,146 @@
+//! What the runs of one fetcher share: its doors, its clients and resolver, its permits and its settings.
+//!
+//! Lives on the fetcher's own thread and dies with the actor; nothing of it is shared with another fetcher but what
+//! is a node's by nature (byte budget, gauge, health). It decides nothing. Start at [`Shell`].
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use contract::cause::Cancel;
+use contract::clock::{Boot, Clock};
+use contract::health::{Fault, FaultKind, Health};
+use contract::host::Host;
+use contract::lease::{Bell, Claim, EnterAddress, Extend, Release, Schedule};
+use contract::outbox::Outbox;
+use contract::page::{Page, PageGauge};
+use tokio::sync::Semaphore;
+
+use crate::address::Dial;
+use crate::clients::{Clients, HostClient};
+use crate::config::FetcherConfig;
+use crate::dns::Dns;
+use crate::error::FetchError;
+use crate::http::Exchanger;
+use crate::settings::Settings;
+
+/// Hosts whose strikes are remembered.
+const STRIKES_MAX: usize = 4_096;
+
+/// The arrows that leave this room.
+#[derive(Clone)]
+pub struct Doors {
+    pub claim: Outbox<Claim>,
+    pub extend: Outbox<Extend>,
+    pub release: Outbox<Release>,
+    pub schedule: Outbox<Schedule>,
+    pub enter: Outbox<EnterAddress>,
+    pub page: Outbox<Page>,
+    /// Rings when a host may have become due.
+    pub bell: Bell,
+}
+
+pub(crate) struct Shell {
+    pub(crate) config: FetcherConfig,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) clock: Clock,
+    pub(crate) doors: Doors,
+    pub(crate) gauge: Arc<PageGauge>,
+    pub(crate) health: Health,
+    pub(crate) dial: Arc<Dial>,
+    pub(crate) dns: Arc<Dns>,
+    pub(crate) exchanger: Exchanger,
+    pub(crate) in_flight: Arc<Semaphore>,
+    pub(crate) clients: RefCell<Clients>,
+    /// No new requests.
+    pub(crate) drain: Cancel,
+    /// Running requests end too.
+    pub(crate) stop: Cancel,
+    pub(crate) waits: RefCell<HashMap<Host, Boot>>,
+    pub(crate) strikes: RefCell<HashMap<Host, u32>>,
+}
+
+impl Shell {
+    /// Notes that the host had to be left alone once more, and says how often in a row that was.
+    pub(crate) fn strike(&self, host: &Host) -> u32 {
+        let mut strikes = self.strikes.borrow_mut();
+        // The bound is soft: forgetting a host makes its next rest shorter, no more.
+        if strikes.len() >= STRIKES_MAX && !strikes.contains_key(host) {
+            let any = strikes.keys().next().cloned();
+            any.map(|any| strikes.remove(&any));
+        }
+        let count = strikes.entry(host.clone()).or_default();
+        *count = count.saturating_add(1);
+        *count
+    }
+
+    /// The host has answered as a host should.
+    pub(crate) fn forgive(&self, host: &Host) {
+        let mut strikes = self.strikes.borrow_mut();
+        if !strikes.is_empty() {
+            strikes.remove(host);
+        }
+    }
+
+    /// The host whose delay ends first, and in how long.
+    pub(crate) fn next_wait(&self) -> Option<(Host, Duration)> {
+        let waits = self.waits.borrow();
+        let (host, until) = waits.iter().min_by_key(|(_, until)| **until)?;
+        Some((host.clone(), until.since(self.clock.boot())))
+    }
+
+    /// A client for one request to a host that is not leased.
+    pub(crate) fn stranger(&self) -> Result<HostClient, FetchError> {
+        self.clients.borrow().stranger().map_err(no_client)
+    }
+
+    /// A fault of this node, which no URL may suffer for.
+    pub(crate) fn fault(&self, error: &FetchError) {
+        if let Some(io) = error.fault() {
+            let detail = format!("{error}: {io}");
+            self.health.report(Fault {
+                room: "fetcher",
+                kind: FaultKind::of_io(io),
+                detail,
+            });
+        }
+    }
+}
+
+/// A host's client for the time of a lease; goes back to the others when dropped.
+pub(crate) struct Taken {
+    shell: Rc<Shell>,
+    host: Host,
+    client: HostClient,
+}
+
+impl Taken {
+    pub(crate) fn new(shell: &Rc<Shell>, host: &Host) -> Result<Self, FetchError> {
+        let client = shell.clients.borrow_mut().take(host);
+        let client = client.map_err(no_client)?;
+        Ok(Self {
+            shell: shell.clone(),
+            host: host.clone(),
+            client,
+        })
+    }
+
+    pub(crate) fn client(&self) -> &HostClient {
+        &self.client
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.shell
+            .clients
+            .borrow_mut()
+            .give_back(self.host.clone(), self.client.clone());
+    }
+}
+
+fn no_client(error: reqwest::Error) -> FetchError {
+    FetchError::NoSocket(std::io::Error::other(error))
+}
