@@ -192,7 +192,7 @@ async fn what_may_not_be_dialled_is_not() {
     let bench = Bench::new(&site);
     let check = async |url: String, outcome: Outcome| {
         bench.ring.log.lock().unwrap().pages.clear();
-        bench.run(lease(&[url.clone()])).await;
+        bench.run(lease(std::slice::from_ref(&url))).await;
         assert_eq!(bench.ring.settled().await, [done(0, outcome)], "{url}");
     };
     check("http://10.0.0.1/".into(), Outcome::AddressRefused).await;
@@ -889,4 +889,33 @@ async fn pages_behind_a_wrong_certificate_fail_as_such() {
         [done(0, Outcome::TlsFailed), done(1, Outcome::TlsFailed)]
     );
     assert_eq!(bench.rests(), [] as [u64; 0]);
+}
+
+#[actix::test]
+#[expect(
+    clippy::await_holding_refcell_ref,
+    reason = "what makes the page panic"
+)]
+async fn a_panic_in_a_page_ends_that_page_only() {
+    let site = site_with_robots("").await;
+    let bench = Bench::new(&site);
+    let shell = bench.fetcher.shell();
+    {
+        // Whoever forgives the host now, as each answered page does, panics.
+        let _held = shell.strikes.borrow();
+        bench.fetch(&site, &["/a", "/b"]).await;
+    }
+    let retry = Fate::Retry {
+        tries: 1,
+        rest: Duration::ZERO,
+    };
+    let want = [(0, Outcome::Panicked, retry), (1, Outcome::Panicked, retry)];
+    assert_eq!(
+        (bench.ring.settled().await, bench.released()),
+        (want.to_vec(), Some(2))
+    );
+    assert_eq!(
+        (bench.ring.bytes.held(), bench.ring.gauge.in_ring()),
+        (0, 0)
+    );
 }
