@@ -255,6 +255,10 @@ async fn claim(claiming: Claiming) {
             _ = shell.drain.cancelled() => return,
             () = claiming.broken.notified() => raise(),
         };
+        if shell.health.fault().is_some() {
+            // An ill node leases nothing; the coordinator ends it.
+            return;
+        }
         let free = claiming.room.available_permits() + 1;
         let ask = Claim {
             hosts: free.min(shell.config.claim_hosts_max),

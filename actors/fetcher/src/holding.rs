@@ -79,6 +79,11 @@ impl Holding {
         self.from.after(self.term)
     }
 
+    /// How long a request of this lease may take: as it is set, but never so long that a fresh lease could not hold it.
+    pub(crate) fn longest(&self, answer: Duration) -> Duration {
+        answer.min(self.term / 3 * 2)
+    }
+
     /// Can a request that takes `longest` still end within the term?
     pub(crate) fn covers(&self, longest: Duration) -> bool {
         guard(&self.shell.clock, self.from, self.term, longest)

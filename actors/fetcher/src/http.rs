@@ -65,7 +65,7 @@ pub(crate) struct Ask<'a> {
     /// The page's time; the exchange ends with it at the latest.
     pub(crate) page: Deadline,
     pub(crate) cancel: &'a Cancel,
-    /// The lease's end.
+    /// The lease's end: nothing is sent and nothing is read after it.
     pub(crate) not_after: Boot,
     /// Bytes of the body that are kept.
     pub(crate) body_max: u64,
@@ -93,9 +93,15 @@ impl Exchanger {
     ) -> Result<Answered, FetchError> {
         let (request, request_head) = request(ask.url, std::mem::take(&mut ask.headers))?;
         let sent = self.clock.boot();
-        let whole = ask
-            .page
-            .child(&self.clock, Layer::Answer, self.times.answer);
+        let lease = Deadline {
+            at: ask.not_after,
+            layer: Layer::Answer,
+        };
+        let whole = earlier(
+            ask.page
+                .child(&self.clock, Layer::Answer, self.times.answer),
+            lease,
+        );
         let mut response = self.head(client, request, &ask, sent, whole).await?;
         let head_after = self.clock.boot().since(sent);
 

@@ -85,8 +85,14 @@ struct Turn {
     queued: Queued,
     url: Url,
     life: PageLife,
+    begun: Begun,
+}
+
+/// When a page's work began, as far as it has.
+struct Begun {
     /// Set when its first request is about to be sent.
     deadline: Option<Deadline>,
+    /// When the last request was sent, or else when its turn came.
     began: Wall,
 }
 
@@ -175,6 +181,12 @@ impl Run {
             queued,
             url: url.expect("about:invalid is a URL"),
             life: PageLife::begin(&self.shell.gauge),
+            begun: self.nothing_begun(),
+        }
+    }
+
+    fn nothing_begun(&self) -> Begun {
+        Begun {
             deadline: None,
             began: self.shell.clock.wall(),
         }
@@ -260,12 +272,9 @@ impl Run {
         let mut hops = turn.queued.hops;
         loop {
             let url = turn.url.clone();
-            let result = self
-                .request(&url, pause, &mut turn.deadline, body_max)
-                .await?;
-            turn.began = self.shell.clock.wall();
+            let result = self.request(&url, pause, &mut turn.begun, body_max).await?;
             tries_here = tries_here.saturating_add(1);
-            let mut facts = Facts::of(&result, turn.began.millis());
+            let mut facts = Facts::of(&result, self.shell.clock.wall().millis());
             if let Some(target) = result
                 .as_ref()
                 .ok()
@@ -346,6 +355,7 @@ impl Run {
             tries_here,
             strikes,
             page_left: turn
+                .begun
                 .deadline
                 .map_or(Duration::ZERO, |deadline| deadline.left(&shell.clock)),
         };
@@ -394,8 +404,8 @@ impl Run {
             place,
             url: turn.url,
             queued: turn.queued,
-            began: turn.began,
-            deadline: turn.deadline.unwrap_or_else(|| self.page_deadline()),
+            began: turn.begun.began,
+            deadline: turn.begun.deadline.unwrap_or_else(|| self.page_deadline()),
             verdict,
             exchange: exchange.map(Box::new),
             life: turn.life,
@@ -421,7 +431,7 @@ impl Run {
             place: Place::Beside,
             url: turn.url.clone(),
             queued: turn.queued.clone(),
-            began: turn.began,
+            began: turn.begun.began,
             deadline: self.page_deadline(),
             verdict,
             exchange: Some(Box::new(answered.exchange)),
@@ -452,11 +462,11 @@ impl Run {
         &mut self,
         url: &Url,
         pause: Duration,
-        deadline: &mut Option<Deadline>,
+        begun: &mut Begun,
         body_max: u64,
     ) -> Result<Result<Answered, FetchError>, Stop> {
         let shell = self.shell.clone();
-        let longest = shell.exchanger.times.answer;
+        let longest = self.hold.longest(shell.exchanger.times.answer);
         let (permit, held) = loop {
             self.hold.turn(pause, longest).await?;
             let ready = async {
@@ -473,7 +483,7 @@ impl Run {
                 break ready;
             }
         };
-        let page = *deadline.get_or_insert_with(|| self.page_deadline());
+        let page = *begun.deadline.get_or_insert_with(|| self.page_deadline());
         if page.over(&shell.clock).is_some() {
             return Ok(Err(FetchError::deadline(Layer::Page)));
         }
@@ -484,6 +494,7 @@ impl Run {
         let headers = Origin::of(url)
             .map(|origin| shell.settings.headers_for(&origin))
             .unwrap_or_default();
+        begun.began = shell.clock.wall();
         let not_after = self.hold.end();
         let ask = Ask {
             url,

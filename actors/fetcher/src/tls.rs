@@ -81,3 +81,52 @@ fn add_file(roots: &mut RootCertStore, file: &Path) -> Result<(), TlsError> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn refused(file: &Path) -> String {
+        client_config(&[file.to_owned()], false)
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn a_file_without_a_root_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let missing = dir.path().join("missing.pem");
+        assert_eq!(
+            refused(&missing),
+            format!("cannot read certificates from {}", missing.display())
+        );
+        let empty = file("empty.pem", "nothing here\n");
+        assert!(
+            refused(&empty).ends_with("empty.pem holds no certificate (PEM, BEGIN CERTIFICATE)")
+        );
+        let odd = file(
+            "odd.pem",
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        );
+        assert!(refused(&odd).ends_with("odd.pem holds a certificate that cannot be a root"));
+        let torn = file(
+            "torn.pem",
+            "-----BEGIN CERTIFICATE-----\n%%%%\n-----END CERTIFICATE-----\n",
+        );
+        assert!(refused(&torn).starts_with("cannot read certificates from"));
+    }
+
+    #[test]
+    fn without_roots_there_is_no_configuration() {
+        assert!(matches!(
+            config_of(RootCertStore::empty(), false),
+            Err(TlsError::NoRoots)
+        ));
+    }
+}

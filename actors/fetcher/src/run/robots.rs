@@ -52,17 +52,11 @@ enum Standing {
     Ask(u8),
 }
 
-/// How asking for it ended.
-enum Asked {
-    Answer {
-        url: Url,
-        answered: Box<Answered>,
-        answer: RobotsAnswer,
-    },
-    Failed {
-        url: Url,
-        error: FetchError,
-    },
+/// How asking for it ended: at this URL, whose request was sent then.
+struct Asked {
+    url: Url,
+    began: Wall,
+    end: Result<(Box<Answered>, RobotsAnswer), FetchError>,
 }
 
 impl Run {
@@ -173,39 +167,29 @@ impl Run {
         let Ok(start) = Url::parse(&format!("{origin}/robots.txt")) else {
             return Ok(Known::Rules(Rules::default()));
         };
-        let asked = self.follow_robots(start).await?;
+        let Asked { url, began, end } = self.follow_robots(start).await?;
         let fetched = self.shell.clock.wall();
-        let (url, exchange, answer, facts) = match asked {
-            Asked::Answer {
-                url,
-                answered,
-                answer,
-            } => {
+        let (exchange, answer, facts) = match end {
+            Ok((answered, answer)) => {
                 let result = Ok(*answered);
                 let facts = Facts::of(&result, fetched.millis());
-                (
-                    url,
-                    result.ok().map(|answered| answered.exchange),
-                    answer,
-                    facts,
-                )
+                (result.ok().map(|answered| answered.exchange), answer, facts)
             }
-            Asked::Failed { error, .. } if error.class() == ErrorClass::Permanent => {
-                return Ok(Known::Failing(Facts::of_error(&error)));
-            }
-            Asked::Failed { error, .. } if error.class() == ErrorClass::System => {
-                self.shell.fault(&error);
-                return Err(Stop::Ill);
-            }
-            Asked::Failed { url, error } => {
-                let reason = error.to_string().into_boxed_str();
-                (
-                    url,
-                    None,
-                    RobotsAnswer::Unreachable { reason },
-                    Facts::of_error(&error),
-                )
-            }
+            Err(error) => match error.class() {
+                ErrorClass::Permanent => return Ok(Known::Failing(Facts::of_error(&error))),
+                ErrorClass::System => {
+                    self.shell.fault(&error);
+                    return Err(Stop::Ill);
+                }
+                ErrorClass::Transient => {
+                    let reason = error.to_string().into_boxed_str();
+                    (
+                        None,
+                        RobotsAnswer::Unreachable { reason },
+                        Facts::of_error(&error),
+                    )
+                }
+            },
         };
         let is_unreachable = matches!(answer, RobotsAnswer::Unreachable { .. });
         let failures = if is_unreachable {
@@ -231,7 +215,7 @@ impl Run {
         if let Some(rest) = rest {
             self.hold.rest(rest).await?;
         }
-        self.hand_robots(origin, url, record, exchange, facts, fetched)
+        self.hand_robots(origin, url, record, exchange, facts, began)
             .await?;
         if rest.is_some() {
             events::host_rests();
@@ -244,13 +228,21 @@ impl Run {
     async fn follow_robots(&mut self, mut url: Url) -> Result<Asked, Stop> {
         let mut hops = 0;
         loop {
+            let mut begun = self.nothing_begun();
             let body_max = BODY_MAX as u64 + 1;
             let result = self
-                .request(&url, Duration::ZERO, &mut None, body_max)
+                .request(&url, Duration::ZERO, &mut begun, body_max)
                 .await?;
+            let began = begun.began;
             let answered = match result {
                 Ok(answered) => Box::new(answered),
-                Err(error) => return Ok(Asked::Failed { url, error }),
+                Err(error) => {
+                    return Ok(Asked {
+                        url,
+                        began,
+                        end: Err(error),
+                    });
+                }
             };
             let target = redirect_target(&url, &answered).filter(|target| {
                 // A redirect that may not be followed is a robots.txt that there is not.
@@ -258,14 +250,13 @@ impl Run {
             });
             let Some(target) = target else {
                 let answer = answer_of(&answered);
-                return Ok(Asked::Answer {
+                return Ok(Asked {
                     url,
-                    answered,
-                    answer,
+                    began,
+                    end: Ok((answered, answer)),
                 });
             };
             hops += 1;
-            let began = self.shell.clock.wall();
             let verdict = Verdict {
                 outcome: Outcome::Redirect,
                 detail: None,
