@@ -25,6 +25,12 @@ pub struct Fingerprinter {
 }
 
 impl Fingerprinter {
+    /// The fingerprint of a URL that is known to be its own canonical form: as the URL parser writes it, its path of
+    /// unreserved characters only, without query, fragment, credentials and a dot at the host's end.
+    pub fn of_plain(self, url: &str) -> Fingerprint {
+        Fingerprint(xxh3_64_with_seed(url.as_bytes(), self.seed))
+    }
+
     pub fn of(self, url: &Url) -> Fingerprint {
         Fingerprint(xxh3_64_with_seed(canonical(url).as_bytes(), self.seed))
     }

@@ -54,6 +54,28 @@ pub struct Found {
     pub from_scope: bool,
 }
 
+/// A URL in pieces, for who knows them without parsing it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UrlParts<'u> {
+    /// All of it.
+    pub url: &'u str,
+    pub host: &'u str,
+    /// None where it is the scheme's own.
+    pub port: Option<u16>,
+    pub path: &'u str,
+}
+
+impl<'u> From<&'u Url> for UrlParts<'u> {
+    fn from(url: &'u Url) -> Self {
+        Self {
+            url: url.as_str(),
+            host: url.host_str().unwrap_or_default(),
+            port: url.port(),
+            path: url.path(),
+        }
+    }
+}
+
 /// A pattern that is no regular expression.
 #[derive(Debug, thiserror::Error)]
 #[error("{field}: not a regular expression")]
@@ -106,7 +128,12 @@ impl Scope {
 
     /// Whether `url`, found so, belongs to the crawl.
     pub fn decide(&self, url: &Url, found: Found) -> Decision {
-        if let Some(index) = self.exclude.matches(url.as_str()).iter().next() {
+        self.decide_parts(url.into(), found)
+    }
+
+    /// The same for a URL in pieces.
+    pub fn decide_parts(&self, url: UrlParts<'_>, found: Found) -> Decision {
+        if let Some(index) = self.exclude.matches(url.url).iter().next() {
             return out(
                 Outcome::OutOfScope,
                 format!("exclude {}", self.config.exclude[index]),
@@ -133,7 +160,7 @@ impl Scope {
         {
             return out(Outcome::TooDeep, format!("depth {limit}"));
         }
-        if self.contains(url) {
+        if self.contains_parts(url) {
             Decision::In
         } else {
             out(Outcome::OutOfScope, self.name())
@@ -142,7 +169,11 @@ impl Scope {
 
     /// Whether `url` lies in the scope, however it was found (depth and embeds aside).
     pub fn contains(&self, url: &Url) -> bool {
-        if self.include.is_match(url.as_str()) {
+        self.contains_parts(url.into())
+    }
+
+    fn contains_parts(&self, url: UrlParts<'_>) -> bool {
+        if self.include.is_match(url.url) {
             return true;
         }
         let seeds = self
@@ -152,13 +183,14 @@ impl Scope {
         match self.config.scope_type {
             ScopeType::Any => true,
             ScopeType::Custom => false,
-            ScopeType::Page => seeds.iter().any(|seed| seed.url == without_fragment(url)),
+            ScopeType::Page => seeds
+                .iter()
+                .any(|seed| seed.url == without_fragment(url.url)),
             ScopeType::Host => seeds.iter().any(|seed| seed.is_host_of(url)),
-            ScopeType::Prefix => seeds.iter().any(|seed| {
-                seed.is_host_of(url) && url.path().starts_with(seed.directory.as_str())
-            }),
-            ScopeType::Domain => Host::of(url)
-                .is_some_and(|host| seeds.iter().any(|seed| seed.domain == host.domain())),
+            ScopeType::Prefix => seeds
+                .iter()
+                .any(|seed| seed.is_host_of(url) && url.path.starts_with(seed.directory.as_str())),
+            ScopeType::Domain => is_domain_of(&seeds, url.host),
         }
     }
 
@@ -171,10 +203,9 @@ impl Scope {
         match self.config.scope_type {
             // Where patterns decide, any host may have what they match.
             ScopeType::Any | ScopeType::Custom => true,
-            ScopeType::Domain => Host::of(url)
-                .is_some_and(|host| seeds.iter().any(|seed| seed.domain == host.domain())),
+            ScopeType::Domain => is_domain_of(&seeds, url.host_str().unwrap_or_default()),
             ScopeType::Page | ScopeType::Host | ScopeType::Prefix => {
-                seeds.iter().any(|seed| seed.is_host_of(url))
+                seeds.iter().any(|seed| seed.is_host_of(url.into()))
             }
         }
     }
@@ -202,15 +233,14 @@ impl SeedRule {
             domain: host.domain().to_owned(),
             port: seed.port(),
             directory: directory.to_owned(),
-            url: without_fragment(seed).to_owned(),
+            url: without_fragment(seed.as_str()).to_owned(),
         })
     }
 
     /// Same host; a port that the seed names must be the same one.
-    fn is_host_of(&self, url: &Url) -> bool {
-        let name = url.host_str().unwrap_or_default();
-        let name = name.strip_suffix('.').unwrap_or(name);
-        without_www(name) == self.host && url.port() == self.port
+    fn is_host_of(&self, url: UrlParts<'_>) -> bool {
+        let name = url.host.strip_suffix('.').unwrap_or(url.host);
+        without_www(name) == self.host && url.port == self.port
     }
 }
 
@@ -218,9 +248,13 @@ fn without_www(host: &str) -> &str {
     host.strip_prefix("www.").unwrap_or(host)
 }
 
-fn without_fragment(url: &Url) -> &str {
-    let whole = url.as_str();
-    whole.find('#').map_or(whole, |hash| &whole[..hash])
+fn is_domain_of(seeds: &[SeedRule], host: &str) -> bool {
+    let host = Host::from_stored(host.strip_suffix('.').unwrap_or(host));
+    seeds.iter().any(|seed| seed.domain == host.domain())
+}
+
+fn without_fragment(url: &str) -> &str {
+    url.find('#').map_or(url, |hash| &url[..hash])
 }
 
 fn out(outcome: Outcome, rule: String) -> Decision {

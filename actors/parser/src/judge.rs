@@ -12,7 +12,7 @@ use contract::host::Host;
 use contract::link::{Link, LinkKind, RefusedLink, URL_BYTES_MAX};
 use contract::outcome::Outcome;
 use contract::page::Page;
-use contract::scope::{Decision, Found, Scope};
+use contract::scope::{Decision, Found, Scope, UrlParts};
 use url::Url;
 
 use crate::distinct::AsHashed;
@@ -129,7 +129,7 @@ impl<'p> Judge<'p> {
             match &resolved {
                 Ok(Resolved::Full(url)) => self.scope.add_seed(url),
                 Ok(Resolved::Plain(url)) => {
-                    if let Ok(url) = Url::parse(url) {
+                    if let Ok(url) = Url::parse(url.url) {
                         self.scope.add_seed(&url);
                     }
                 }
@@ -173,14 +173,9 @@ impl<'p> Judge<'p> {
     ) {
         let mut founds = founds.into_iter();
         let Some(first) = founds.next() else { return };
-        let url = match resolved {
-            Ok(Resolved::Full(url)) => *url,
-            Ok(Resolved::Plain(url)) => match Url::parse(url) {
-                Ok(url) => url,
-                Err(_) => {
-                    return self.refuse(raw, first.kind, NoUrl::Invalid.outcome(), "not a url");
-                }
-            },
+        let (url, fingerprint) = match &resolved {
+            Ok(Resolved::Full(url)) => (UrlParts::from(&**url), self.fingerprints.of(url)),
+            Ok(Resolved::Plain(url)) => (*url, self.fingerprints.of_plain(url.url)),
             Err(why) => {
                 let rule = match why {
                     NoUrl::UnsupportedScheme => "scheme",
@@ -190,17 +185,16 @@ impl<'p> Judge<'p> {
                 return self.refuse(raw, first.kind, why.outcome(), rule);
             }
         };
-        let fingerprint = self.fingerprints.of(&url);
         let known = self.seen.get(&fingerprint.0).copied();
         if known == Some(true) {
             return;
         }
         let mut refusal = None;
         for found in std::iter::once(first).chain(founds) {
-            match self.decide(&url, found) {
+            match self.decide(url, found) {
                 Decision::In => {
                     self.seen.insert(fingerprint.0, true);
-                    return self.admit(&url, fingerprint, found);
+                    return self.admit(url, fingerprint, found);
                 }
                 Decision::Out { outcome, rule } => {
                     refusal.get_or_insert((found.kind, outcome, rule));
@@ -211,11 +205,11 @@ impl<'p> Judge<'p> {
             && let Some((kind, outcome, rule)) = refusal
         {
             self.seen.insert(fingerprint.0, false);
-            self.refuse(url.as_str(), kind, outcome, &rule);
+            self.refuse(url.url, kind, outcome, &rule);
         }
     }
 
-    fn decide(&self, url: &Url, found: Found) -> Decision {
+    fn decide(&self, url: UrlParts<'_>, found: Found) -> Decision {
         if found.kind == LinkKind::Sitemap && found.hops > SITEMAP_HOPS_MAX {
             let rule = format!("sitemap hops {SITEMAP_HOPS_MAX}");
             return Decision::Out {
@@ -223,24 +217,25 @@ impl<'p> Judge<'p> {
                 rule,
             };
         }
-        self.scope.decide(url, found)
+        self.scope.decide_parts(url, found)
     }
 
-    fn admit(&mut self, url: &Url, fingerprint: Fingerprint, found: Found) {
-        let host = match url.host_str() {
-            Some(name) if name == self.page.host.as_str() => self.page.host.clone(),
-            _ => match Host::of(url) {
-                Some(host) => host,
-                None => {
-                    return self.refuse(url.as_str(), found.kind, Outcome::InvalidUrl, "no host");
-                }
-            },
+    fn admit(&mut self, url: UrlParts<'_>, fingerprint: Fingerprint, found: Found) {
+        let host = if url.host == self.page.host.as_str() {
+            self.page.host.clone()
+        } else {
+            let name = url.host.strip_suffix('.').unwrap_or(url.host);
+            if name.is_empty() {
+                return self.refuse(url.url, found.kind, Outcome::InvalidUrl, "no host");
+            }
+            Host::from_stored(name)
         };
-        if self.has_room(url.as_str().len()) {
+        if self.has_room(url.url.len()) {
             let (kind, depth, hops) = (found.kind, found.depth, found.hops);
+            let url = url.url.into();
             self.judged.links.push(Link {
                 host,
-                url: url.as_str().into(),
+                url,
                 fingerprint,
                 kind,
                 depth,

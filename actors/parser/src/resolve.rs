@@ -9,6 +9,7 @@ use std::borrow::Cow;
 
 use contract::link::URL_BYTES_MAX;
 use contract::outcome::Outcome;
+use contract::scope::UrlParts;
 use encoding_rs::Encoding;
 use url::Url;
 
@@ -16,8 +17,8 @@ use url::Url;
 #[derive(Debug, PartialEq, Eq)]
 pub enum Resolved<'r> {
     /// A URL of the base's scheme, host and port whose path has only unreserved characters and no query: it is its own
-    /// canonical form. Its path starts at [`Resolver::origin_len`].
-    Plain(&'r str),
+    /// canonical form.
+    Plain(UrlParts<'r>),
     /// Any other `http` or `https` URL.
     Full(Box<Url>),
 }
@@ -51,6 +52,7 @@ pub struct Resolver<'b> {
     base: &'b Url,
     /// For the query of URLs in documents of an old encoding (URL standard, "percent-encode after encoding").
     encoding: &'static Encoding,
+    host: &'b str,
     /// Bytes of the base up to its path; none when the base allows no fast path.
     origin: Option<&'b str>,
     /// The base up to and with its last slash; none when what is beside it would not be plain.
@@ -75,15 +77,11 @@ impl<'b> Resolver<'b> {
         Self {
             base,
             encoding,
+            host: base.host_str().unwrap_or_default(),
             origin,
             directory,
             buffer: String::new(),
         }
-    }
-
-    /// Length of the scheme, host and port at the start of a [`Resolved::Plain`].
-    pub fn origin_len(&self) -> usize {
-        self.origin.map_or(0, str::len)
     }
 
     /// Resolves `raw`, a link without its fragment.
@@ -102,7 +100,12 @@ impl<'b> Resolver<'b> {
             return if self.buffer.len() > URL_BYTES_MAX {
                 Err(NoUrl::TooLong)
             } else {
-                Ok(Resolved::Plain(&self.buffer))
+                Ok(Resolved::Plain(UrlParts {
+                    url: &self.buffer,
+                    host: self.host,
+                    port: self.base.port(),
+                    path: &self.buffer[self.origin.map_or(0, str::len)..],
+                }))
             };
         }
         self.full(raw).map(|url| Resolved::Full(Box::new(url)))
@@ -241,12 +244,16 @@ fn names_other_scheme(raw: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use contract::canonical::Fingerprinter;
     use proptest::prelude::*;
 
     fn resolved(base: &str, raw: &str) -> String {
         let base = Url::parse(base).unwrap();
         match Resolver::new(&base, encoding_rs::UTF_8).resolve(raw) {
-            Ok(Resolved::Plain(url)) => format!("plain {url}"),
+            Ok(Resolved::Plain(plain)) => {
+                assert_eq!(plain, UrlParts::from(&Url::parse(plain.url).unwrap()));
+                format!("plain {}", plain.url)
+            }
             Ok(Resolved::Full(url)) => format!("full {url}"),
             Err(error) => format!("{error:?}"),
         }
@@ -326,7 +333,12 @@ mod tests {
             let want = base.join(&raw).map(|mut url| { url.set_fragment(None); url.to_string() });
             let mut resolver = Resolver::new(&base, encoding_rs::UTF_8);
             match resolver.resolve(&raw) {
-                Ok(Resolved::Plain(url)) => prop_assert_eq!(Ok(url.to_owned()), want),
+                Ok(Resolved::Plain(plain)) => {
+                    let url = Url::parse(plain.url).unwrap();
+                    prop_assert_eq!(plain, UrlParts::from(&url));
+                    prop_assert_eq!(Fingerprinter { seed: 1 }.of_plain(plain.url), Fingerprinter { seed: 1 }.of(&url));
+                    prop_assert_eq!(Ok(plain.url.to_owned()), want);
+                }
                 Ok(Resolved::Full(url)) => prop_assert_eq!(Ok(url.to_string()), want),
                 Err(NoUrl::UnsupportedScheme) => prop_assert!(want.map_or(true, |url| !url.starts_with("http"))),
                 Err(error) => prop_assert!(want.is_err(), "{error:?} but {want:?}"),
