@@ -12,6 +12,8 @@ mod disk;
 mod hosts;
 mod open;
 mod settling;
+#[cfg(test)]
+mod tests;
 mod work;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

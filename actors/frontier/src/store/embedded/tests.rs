@@ -1,0 +1,291 @@
+//! Opening: what is refused, what a restart keeps, and what it says.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use contract::admit::Admit;
+use contract::canonical::Fingerprint;
+use contract::clock::{Clock, Wall};
+use contract::error::ErrorClass;
+use contract::host::Host;
+use contract::lease::{Claim, Release};
+use contract::link::{Link, LinkKind};
+
+use super::disk::Disk;
+use super::*;
+use crate::store::suite::now;
+
+fn options(clock: &Clock) -> EmbeddedOptions {
+    EmbeddedOptions {
+        rules: Rules {
+            delay: Duration::from_secs(1),
+            tries_max: 3,
+            domain_leases_max: None,
+            address_leases_max: None,
+            limit: None,
+            lease: Duration::from_secs(90),
+            ring: Duration::from_secs(150),
+        },
+        clock: clock.clone(),
+        memory_bytes: 16 << 20,
+        fingerprint_seed: 42,
+        fail: FailPlan::none(),
+    }
+}
+
+fn clock() -> Clock {
+    Clock::manual(Wall(1_000_000_000_000))
+}
+
+fn seed(number: u64) -> Link {
+    Link {
+        host: Host::from_stored("a.test"),
+        url: format!("http://a.test/{number}").into(),
+        fingerprint: Fingerprint(number),
+        kind: LinkKind::Seed,
+        depth: 0,
+        hops: 0,
+    }
+}
+
+fn admit(store: &Embedded, numbers: std::ops::Range<u64>) -> Admitted {
+    let admit = Admit {
+        links: numbers.map(seed).collect(),
+        via: "seed".into(),
+        force: true,
+    };
+    now(store.admit(&admit)).unwrap()
+}
+
+fn claim(store: &Embedded) -> Claimed {
+    now(store.claim(Claim {
+        hosts: 1,
+        urls_per_host: 2,
+    }))
+    .unwrap()
+}
+
+/// The error of an opening that is refused, in full.
+#[track_caller]
+fn refused(folder: &Path, class: ErrorClass) -> String {
+    match Embedded::open(folder, options(&clock())) {
+        Ok(_) => panic!("it was opened"),
+        Err(error) => {
+            assert_eq!(error.class(), class, "{error:?}");
+            error.to_string()
+        }
+    }
+}
+
+#[test]
+fn a_folder_in_use_is_refused_and_free_afterwards() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Embedded::open(folder.path(), options(&clock())).unwrap();
+    let said = refused(folder.path(), ErrorClass::Permanent);
+    assert!(said.contains("in use by another process"), "{said}");
+    drop(store);
+    Embedded::open(folder.path(), options(&clock())).unwrap();
+}
+
+#[test]
+fn a_restart_keeps_what_was_answered_and_seeds_are_queued_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = clock();
+    let store = Embedded::open(folder.path(), options(&clock)).unwrap();
+    assert_eq!(admit(&store, 0..3), Admitted { new: 3, known: 0 });
+    assert_eq!(now(store.set_config(b"one")).unwrap(), 1);
+    now(store.add_running_time(Duration::from_secs(5))).unwrap();
+    now(store.pause()).unwrap();
+    drop(store);
+    let other_seed = EmbeddedOptions {
+        fingerprint_seed: 43,
+        ..options(&clock)
+    };
+    let store = Embedded::open(folder.path(), other_seed).unwrap();
+    assert_eq!(now(store.fingerprint_seed()).unwrap(), 42);
+    assert_eq!(admit(&store, 0..4), Admitted { new: 1, known: 3 });
+    assert_eq!(now(store.seeds()).unwrap().len(), 4);
+    assert_eq!(now(store.set_config(b"one")).unwrap(), 1);
+    assert_eq!(now(store.set_config(b"two")).unwrap(), 2);
+    let stats = now(store.stats()).unwrap();
+    assert_eq!((stats.known, stats.ran.as_secs()), (4, 5));
+    assert!(stats.paused);
+    let refused = now(store.claim(Claim {
+        hosts: 1,
+        urls_per_host: 1,
+    }));
+    assert!(matches!(refused, Err(StoreError::Refusing("paused"))));
+    now(store.resume()).unwrap();
+    assert_eq!(claim(&store).leases.len(), 1);
+}
+
+#[test]
+fn a_url_that_ends_the_process_is_given_up_after_three_tries() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = clock();
+    let mut seen = Vec::new();
+    for start in 0..4 {
+        let store = Embedded::open(folder.path(), options(&clock)).unwrap();
+        if start == 0 {
+            admit(&store, 0..3);
+        } else {
+            assert_eq!(
+                claim(&store).next_due,
+                Some(Duration::from_secs(1)),
+                "its host rests one delay"
+            );
+            clock.advance(Duration::from_secs(1));
+        }
+        let lease = claim(&store).leases.remove(0);
+        seen.push((
+            lease.urls.len(),
+            lease.urls[0].url.clone(),
+            lease.urls[0].tries,
+        ));
+        // The process ends here: nothing is released.
+    }
+    let url = |number: u64| seed(number).url;
+    assert_eq!(
+        seen,
+        [
+            (2, url(0), 0),
+            (1, url(0), 1),
+            (1, url(0), 2),
+            (1, url(1), 0)
+        ],
+        "after a lease that was lost one URL at a time is granted"
+    );
+    let store = Embedded::open(folder.path(), options(&clock)).unwrap();
+    let told = now(store.gave_up(0)).unwrap();
+    assert_eq!(told.len(), 1);
+    assert_eq!((&told[0].queued.url, told[0].queued.tries), (&url(0), 3));
+    assert!(now(store.gave_up(told[0].number)).unwrap().is_empty());
+    let stats = now(store.stats()).unwrap();
+    assert_eq!((stats.known, stats.queued, stats.done), (3, 2, 1));
+}
+
+#[test]
+fn a_released_lease_is_no_lost_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = clock();
+    let store = Embedded::open(folder.path(), options(&clock)).unwrap();
+    admit(&store, 0..2);
+    let lease = claim(&store).leases.remove(0);
+    let release = Release {
+        host: lease.host,
+        token: lease.token,
+        handed: 0,
+        last_end: None,
+    };
+    now(store.release(&release, None)).unwrap();
+    drop(store);
+    let store = Embedded::open(folder.path(), options(&clock)).unwrap();
+    let lease = claim(&store).leases.remove(0);
+    assert_eq!((lease.urls.len(), lease.urls[0].tries), (2, 0));
+}
+
+#[test]
+fn what_is_no_frontier_of_ours_is_refused_with_what_and_where() {
+    let folder = tempfile::tempdir().unwrap();
+    // A file where the folder should be.
+    let file = folder.path().join("file");
+    fs::write(&file, "x").unwrap();
+    let said = refused(&file, ErrorClass::System);
+    assert!(said.contains("file"), "{said}");
+    // A folder that is something else.
+    let foreign = folder.path().join("foreign");
+    fs::create_dir_all(foreign.join("store")).unwrap();
+    fs::write(foreign.join("store/notes.txt"), "mine").unwrap();
+    let said = refused(&foreign, ErrorClass::Permanent);
+    assert!(said.contains("not a frontier"), "{said}");
+    let kept = fs::read_to_string(foreign.join("store/notes.txt")).unwrap();
+    assert_eq!(kept, "mine");
+}
+
+/// A store whose single values were changed behind its back.
+fn changed(change: impl FnOnce(&Disk, &mut super::disk::Batch)) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    drop(Embedded::open(folder.path(), options(&clock())).unwrap());
+    let disk = Disk::open(&folder.path().join("store"), 16 << 20, FailPlan::none()).unwrap();
+    let mut batch = disk.batch();
+    change(&disk, &mut batch);
+    disk.commit(batch).unwrap();
+    drop(disk);
+    refused(folder.path(), ErrorClass::Permanent)
+}
+
+#[test]
+fn other_versions_are_refused_with_both_versions() {
+    let said = changed(|disk, batch| disk.put_meta(batch, "schema", &9u16).unwrap());
+    assert!(
+        said.contains("schema 9") && said.contains("up to 1"),
+        "{said}"
+    );
+    let facts = |canonical: u16, psl: &str| (canonical, psl.to_owned(), 42u64);
+    let psl = contract::host::PSL_VERSION;
+    let said = changed(|disk, batch| disk.put_meta(batch, "facts", &facts(77, psl)).unwrap());
+    assert!(said.contains("URL comparison version 77"), "{said}");
+    let ours = contract::canonical::CANONICAL_VERSION;
+    let said = changed(|disk, batch| {
+        disk.put_meta(batch, "facts", &facts(ours, "psl-0"))
+            .unwrap()
+    });
+    assert!(said.contains("psl-0") && said.contains(psl), "{said}");
+    let said = changed(|disk, batch| disk.put_meta(batch, "facts", &"nonsense").unwrap());
+    assert!(said.contains("damaged"), "{said}");
+}
+
+#[test]
+fn damaged_files_are_an_error_or_a_torn_tail_but_never_a_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Embedded::open(folder.path(), options(&clock())).unwrap();
+    admit(&store, 0..500);
+    now(store.flush()).unwrap();
+    drop(store);
+    let mut files = Vec::new();
+    let mut folders = vec![folder.path().join("store")];
+    while let Some(inside) = folders.pop() {
+        for entry in fs::read_dir(inside).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if fs::metadata(&path).unwrap().len() > 0 {
+                files.push(path);
+            }
+        }
+    }
+    assert!(files.len() > 5, "{files:?}");
+    for path in files {
+        let whole = fs::read(&path).unwrap();
+        for bytes in [
+            whole[..whole.len() / 2].to_vec(),
+            whole.iter().map(|byte| !byte).collect(),
+            b"<html>".to_vec(),
+        ] {
+            fs::write(&path, &bytes).unwrap();
+            match Embedded::open(folder.path(), options(&clock())) {
+                // A torn journal: what was written before the tear is there.
+                Ok(store) => assert!(now(store.stats()).unwrap().known <= 500),
+                Err(error) => assert!(
+                    error
+                        .to_string()
+                        .contains(&*folder.path().to_string_lossy()),
+                    "{error:?} says where"
+                ),
+            }
+            fs::write(&path, &whole).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_crash_while_a_store_is_made_leaves_no_half_of_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let half = folder.path().join("store.new");
+    fs::create_dir_all(&half).unwrap();
+    fs::write(half.join("0.jnl"), "half").unwrap();
+    let store = Embedded::open(folder.path(), options(&clock())).unwrap();
+    assert_eq!(admit(&store, 0..1).new, 1);
+    assert!(!half.exists());
+}
