@@ -76,6 +76,10 @@ fn a_base_moves_every_relative_link_but_not_those_of_the_head() {
         ],
     );
     check(
+        &page(PAGE, &[HTML], b"<img src=http://./x>"),
+        &["invalid_url embed http://./x: no host"],
+    );
+    check(
         &page(PAGE, &[HTML], b"<base href='data:x'><a href=y>"),
         &["page http://a.test/dir/y 2 0"],
     );
