@@ -133,7 +133,9 @@ impl Scope {
 
     /// The same for a URL in pieces.
     pub fn decide_parts(&self, url: UrlParts<'_>, found: Found) -> Decision {
-        if let Some(index) = self.exclude.matches(url.url).iter().next() {
+        if !self.exclude.is_empty()
+            && let Some(index) = self.exclude.matches(url.url).iter().next()
+        {
             return out(
                 Outcome::OutOfScope,
                 format!("exclude {}", self.config.exclude[index]),
@@ -173,7 +175,7 @@ impl Scope {
     }
 
     fn contains_parts(&self, url: UrlParts<'_>) -> bool {
-        if self.include.is_match(url.url) {
+        if !self.include.is_empty() && self.include.is_match(url.url) {
             return true;
         }
         let seeds = self

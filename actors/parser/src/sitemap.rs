@@ -20,6 +20,8 @@ pub const LINKS_MAX: usize = 50_000;
 const CARRY_MAX: usize = 256 * 1_024;
 /// Bytes of an element's text that are kept: enough to know that a URL is too long.
 const TEXT_MAX: usize = 2 * URL_BYTES_MAX;
+/// Bytes of a reference with its semicolon (`#x10FFFF;` and some leading zeros).
+const REFERENCE_MAX: usize = 16;
 /// Open elements that are remembered; deeper ones are counted only.
 const DEPTH_MAX: usize = 32;
 
@@ -299,9 +301,9 @@ fn resolve_references(text: &str) -> Cow<'_, str> {
     let mut rest = text;
     while let Some((plain, after)) = rest.split_once('&') {
         out.push_str(plain);
-        let resolved = after
-            .split_once(';')
-            .and_then(|(name, rest)| Some((reference(name)?, rest)));
+        // A name is looked for in a few bytes only, so that a row of ampersands is not searched to its end for each.
+        let length = after.bytes().take(REFERENCE_MAX).position(|b| b == b';');
+        let resolved = length.and_then(|n| Some((reference(&after[..n])?, &after[n + 1..])));
         rest = match resolved {
             Some((c, rest)) => {
                 out.push(c);

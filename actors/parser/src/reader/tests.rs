@@ -481,6 +481,83 @@ fn the_bounds_hold_and_what_they_cost_is_counted() {
     );
 }
 
+/// Documents that would take minutes if any part of the reading looked back or ahead without bound.
+#[test]
+fn the_worst_documents_are_read_in_one_pass() {
+    const UNITS: usize = 50_000;
+    #[track_caller]
+    fn check(content_type: &str, start: &str, unit: &str, end: &str) {
+        let body = format!("{start}{}{end}<a href=end>", unit.repeat(UNITS));
+        let sitemap = with_kind(
+            page(PAGE, &[("content-type", content_type)], body.as_bytes()),
+            LinkKind::Sitemap,
+            0,
+        );
+        let parsed = read(&sitemap);
+        assert!(
+            parsed.bytes > UNITS || parsed.left_out > 0,
+            "{unit:?}: {} bytes",
+            parsed.bytes
+        );
+    }
+    for unit in [
+        "<",
+        "</",
+        "<a",
+        "<a ",
+        "<a href='",
+        "<!--",
+        "<!-- >",
+        "<!",
+        "<svg>",
+        "<svg></math>",
+        "<math><mi></svg>",
+        "<script><!--",
+        "<!--<script>",
+        "<title></titl",
+        "&",
+        "&#",
+        "&am",
+        "<b =",
+        "<template>",
+        "<p style='url(",
+        "x",
+    ] {
+        check("text/html", "", unit, "");
+        check("text/html", "<script><!--<script>", unit, "");
+        check("text/html", "<style>url(a);", unit, "</style>");
+        check("text/html", "<a href='", unit, "'>");
+    }
+    for unit in [",", "a ", "a (", "a,", " "] {
+        check("text/html", "<img srcset='", unit, "'>");
+    }
+    for unit in ["\"", "\\", "\"a\" ", "\"http:\\", "{"] {
+        check(
+            "text/html",
+            "<script type='application/ld+json'>",
+            unit,
+            "</script>",
+        );
+    }
+    for unit in ["url(", "url('", "'", "\\", "/*", "@import ", "url( ", "("] {
+        check("text/css", "a{b:url(c)}", unit, "");
+    }
+    for unit in [
+        "&",
+        "&a",
+        "<a>",
+        "<!--",
+        "<![CDATA[",
+        "<a b='&",
+        "<loc>",
+        "</loc>",
+        ">",
+    ] {
+        check("text/xml", "<urlset><loc>http://a.test/</loc>", unit, "");
+        check("text/xml", "<feed><link href='", unit, "'/>");
+    }
+}
+
 #[test]
 fn time_over_means_no_links_at_all() {
     let html = "<a href=b>".repeat(20_000);
