@@ -26,7 +26,11 @@ pub fn logs(format: LogFormat, quiet: bool) {
     };
 }
 
-/// Installs the metrics recorder and gives what renders it.
+/// Installs the metrics recorder and gives what renders it. Must come before the rooms, which keep their meters.
 pub fn metrics() -> Option<PrometheusHandle> {
-    PrometheusBuilder::new().install_recorder().ok()
+    let metrics = PrometheusBuilder::new().install_recorder().ok()?;
+    fetcher::describe();
+    parser::events::describe();
+    storage::events::describe();
+    Some(metrics)
 }

@@ -170,6 +170,7 @@ impl Generation {
         for n in 0..node.fetchers {
             let setup = parser::actor::Setup {
                 config: parser::config::ParserConfig {
+                    tries_max: crawl.pace.tries_max,
                     slots_max: PAGE_SLOTS,
                     ..Default::default()
                 },
