@@ -12,6 +12,7 @@ mod pattern;
 mod tests;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use line::Key;
@@ -33,7 +34,7 @@ pub struct Robots {
 #[derive(Clone, Debug, Default)]
 struct Group {
     agents: Vec<Agent>,
-    rules: Vec<Rule>,
+    rules: Vec<Arc<Rule>>,
     /// Lines that hold for the agents named above them, and for no agent named below: `agents[..upto]`.
     extras: Vec<Extra>,
     /// A rule has been read, so that the next `User-agent` begins a new group.
@@ -75,14 +76,14 @@ struct Rule {
     line: u32,
     allow: bool,
     pattern: Pattern,
-    text: Box<str>,
+    text: Arc<str>,
 }
 
 /// What a robots.txt says to one agent: the rules of all groups that name it, or else those for everybody.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
     /// Most octets first, then `Allow`, then in the order of the file: the first that matches decides.
-    rules: Vec<Rule>,
+    rules: Vec<Arc<Rule>>,
     crawl_delay: Option<Duration>,
     usage: Vec<UsageLine>,
 }
@@ -208,29 +209,27 @@ impl Group {
         if value.is_empty() {
             return;
         }
-        let text: Box<str> = format!(
-            "{}: {}",
-            if allow { "Allow" } else { "Disallow" },
-            printable(value)
-        )
-        .into();
+        let mut text = String::with_capacity("Disallow: ".len() + value.len());
+        text.push_str(if allow { "Allow: " } else { "Disallow: " });
+        push_printable(&mut text, value);
+        let text: Arc<str> = text.into();
         // Whoever allows a directory's index page means the directory's own address too (Google's reader).
         let directory = pattern::directory_of_index(value).filter(|_| allow);
         if let Some(directory) = directory {
             let pattern = Pattern::exactly(directory);
-            self.rules.push(Rule {
+            self.rules.push(Arc::new(Rule {
                 line,
                 allow,
                 pattern,
                 text: text.clone(),
-            });
+            }));
         }
-        self.rules.push(Rule {
+        self.rules.push(Arc::new(Rule {
             line,
             allow,
             pattern: Pattern::new(value),
             text,
-        });
+        }));
     }
 }
 
@@ -311,10 +310,22 @@ fn delay_of(value: &[u8]) -> Option<Duration> {
 
 /// Text for people: as UTF-8, control characters replaced.
 fn printable(value: &[u8]) -> String {
-    String::from_utf8_lossy(value)
-        .chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
+    let mut text = String::with_capacity(value.len());
+    push_printable(&mut text, value);
+    text
+}
+
+fn push_printable(text: &mut String, value: &[u8]) {
+    let shown = String::from_utf8_lossy(value);
+    if shown.chars().any(char::is_control) {
+        text.extend(
+            shown
+                .chars()
+                .map(|c| if c.is_control() { '\u{fffd}' } else { c }),
+        );
+    } else {
+        text.push_str(&shown);
+    }
 }
 
 fn whole_lines(body: &[u8]) -> &[u8] {

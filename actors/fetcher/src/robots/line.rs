@@ -77,11 +77,11 @@ pub(super) fn split(line: &[u8]) -> Option<(Key, &[u8])> {
 
 fn key_of(key: &[u8]) -> Option<Key> {
     const PREFIXES: &[(&[u8], Key)] = &[
+        (b"disallow", Key::Disallow),
+        (b"allow", Key::Allow),
         (b"user-agent", Key::UserAgent),
         (b"useragent", Key::UserAgent),
         (b"user agent", Key::UserAgent),
-        (b"allow", Key::Allow),
-        (b"disallow", Key::Disallow),
         (b"dissallow", Key::Disallow),
         (b"dissalow", Key::Disallow),
         (b"disalow", Key::Disallow),

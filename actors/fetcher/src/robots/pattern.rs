@@ -8,79 +8,87 @@
 
 use memchr::memmem;
 
+/// Stands for `*` in a pattern's normal form, where it cannot be a character: a NUL would be encoded.
+const STAR: u8 = 0;
+
 /// A pattern of an `Allow` or `Disallow` line.
 #[derive(Clone, Debug)]
 pub(super) struct Pattern {
-    /// What the path begins with.
-    start: Box<[u8]>,
-    /// The pieces after each `*`, in order; empty ones left out.
-    pieces: Box<[Box<[u8]>]>,
-    /// Anything may stand between the last piece and the end: no `$`, or a `*` before it.
-    open: bool,
-    octets: usize,
+    /// The normal form, each `*` as [`STAR`], without a `$` at its end.
+    text: Box<[u8]>,
+    /// It ends with `$`.
+    anchored: bool,
 }
 
 impl Pattern {
     pub(super) fn new(value: &[u8]) -> Self {
-        let (value, anchored) = match value {
-            [value @ .., b'$'] => (value, true),
-            _ => (value, false),
-        };
-        Self::of_parts(value.split(|b| *b == b'*'), anchored)
+        match value {
+            [value @ .., b'$'] => Self::exactly(value),
+            _ => Self {
+                text: pattern_text(value),
+                anchored: false,
+            },
+        }
     }
 
-    /// A pattern that matches this path and no other.
-    pub(super) fn exactly(path: &[u8]) -> Self {
-        Self::of_parts(path.split(|b| *b == b'*'), true)
-    }
-
-    fn of_parts<'a>(parts: impl Iterator<Item = &'a [u8]>, anchored: bool) -> Self {
-        let parts: Vec<Box<[u8]>> = parts.map(|part| normal(part).into()).collect();
-        let stars = parts.len().saturating_sub(1);
-        let octets =
-            parts.iter().map(|part| part.len()).sum::<usize>() + stars + usize::from(anchored);
-        let open = !anchored || (stars > 0 && parts.last().is_some_and(|last| last.is_empty()));
-        let mut parts = parts.into_iter();
-        let start = parts.next().unwrap_or_default();
-        let pieces = parts.filter(|part| !part.is_empty()).collect();
+    /// A pattern that matches this and nothing longer.
+    pub(super) fn exactly(value: &[u8]) -> Self {
         Self {
-            start,
-            pieces,
-            open,
-            octets,
+            text: pattern_text(value),
+            anchored: true,
         }
     }
 
     /// How specific it is: its length in the normal form, `*` and `$` included.
     pub(super) fn octets(&self) -> usize {
-        self.octets
+        self.text.len() + usize::from(self.anchored)
     }
 
     /// Does a path in its normal form match?
     pub(super) fn matches(&self, path: &[u8]) -> bool {
-        let Some(mut rest) = path.strip_prefix(&*self.start) else {
+        let Some(star) = memchr::memchr(STAR, &self.text) else {
+            return if self.anchored {
+                *path == *self.text
+            } else {
+                path.starts_with(&self.text)
+            };
+        };
+        let (start, mut pieces) = (&self.text[..star], &self.text[star + 1..]);
+        let Some(mut rest) = path.strip_prefix(start) else {
             return false;
         };
-        let Some((last, inner)) = self.pieces.split_last() else {
-            return self.open || rest.is_empty();
-        };
-        for piece in inner {
-            let Some(at) = memmem::find(rest, piece) else {
+        // Every piece at its first place: a later one could only leave less for those that follow.
+        while let Some(star) = memchr::memchr(STAR, pieces) {
+            let Some(at) = memmem::find(rest, &pieces[..star]) else {
                 return false;
             };
-            rest = &rest[at + piece.len()..];
+            rest = &rest[at + star..];
+            pieces = &pieces[star + 1..];
         }
-        if self.open {
-            memmem::find(rest, last).is_some()
+        if self.anchored {
+            rest.ends_with(pieces)
         } else {
-            rest.ends_with(last)
+            memmem::find(rest, pieces).is_some()
         }
     }
 }
 
+fn pattern_text(value: &[u8]) -> Box<[u8]> {
+    let mut text = Vec::with_capacity(value.len());
+    for (n, part) in value.split(|b| *b == b'*').enumerate() {
+        if n > 0 {
+            text.push(STAR);
+        }
+        push_normal(&mut text, part);
+    }
+    text.into()
+}
+
 /// A path with its query in the normal form.
 pub(super) fn normal_path(path: &[u8]) -> Vec<u8> {
-    normal(path)
+    let mut normal = Vec::with_capacity(path.len());
+    push_normal(&mut normal, path);
+    normal
 }
 
 /// The directory of a pattern that ends in `/index.htm…`, its final `/` included.
@@ -91,37 +99,35 @@ pub(super) fn directory_of_index(value: &[u8]) -> Option<&[u8]> {
         .then(|| &value[..=slash])
 }
 
-fn normal(text: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
+fn push_normal(out: &mut Vec<u8>, text: &[u8]) {
     let mut rest = text;
-    while let [first, tail @ ..] = rest {
+    loop {
+        // Most of most paths stands as it is.
+        let plain = rest
+            .iter()
+            .take_while(|b| MAY_STAND[usize::from(**b)])
+            .count();
+        out.extend_from_slice(&rest[..plain]);
+        rest = &rest[plain..];
+        let [first, tail @ ..] = rest else { return };
         rest = tail;
-        let (byte, encoded) = match (first, tail) {
-            (b'%', [high, low, after @ ..]) => match (hex(*high), hex(*low)) {
-                (Some(high), Some(low)) => {
-                    rest = after;
-                    (high << 4 | low, true)
-                }
-                _ => (b'%', false),
-            },
-            _ => (*first, false),
-        };
-        let plain = if encoded {
-            stands_for_itself(byte)
-        } else {
-            may_stand_in_url(byte)
-        };
-        if plain {
-            out.push(byte);
-        } else {
-            out.extend_from_slice(&[
-                b'%',
-                HEX[usize::from(byte >> 4)],
-                HEX[usize::from(byte & 15)],
-            ]);
+        let mut byte = *first;
+        if let (b'%', [high, low, after @ ..]) = (byte, tail)
+            && let (Some(high), Some(low)) = (hex(*high), hex(*low))
+        {
+            rest = after;
+            byte = high << 4 | low;
+            if stands_for_itself(byte) {
+                out.push(byte);
+                continue;
+            }
         }
+        out.extend_from_slice(&[
+            b'%',
+            HEX[usize::from(byte >> 4)],
+            HEX[usize::from(byte & 15)],
+        ]);
     }
-    out
 }
 
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
@@ -132,9 +138,21 @@ fn stands_for_itself(byte: u8) -> bool {
 }
 
 /// Reserved or unreserved (RFC 3986 section 2); whatever else is printable, a URL encodes.
-fn may_stand_in_url(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !b"%\"<>\\^`{|}".contains(&byte)
-}
+const MAY_STAND: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0x21;
+    while byte < 0x7f {
+        table[byte] = true;
+        byte += 1;
+    }
+    let never = b"%\"<>\\^`{|}";
+    let mut n = 0;
+    while n < never.len() {
+        table[never[n] as usize] = false;
+        n += 1;
+    }
+    table
+};
 
 fn hex(digit: u8) -> Option<u8> {
     char::from(digit)
