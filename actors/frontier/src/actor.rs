@@ -153,3 +153,6 @@ verbs! {
         FrontierOrder::Ran(more) => store.add_running_time(more).await.map(|_whole| ()),
     };
 }
+
+#[cfg(test)]
+mod tests;

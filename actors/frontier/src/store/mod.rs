@@ -15,7 +15,7 @@ pub(crate) mod machine;
 pub(crate) mod memory;
 mod recent;
 #[cfg(test)]
-mod suite;
+pub(crate) mod suite;
 mod time;
 
 use std::time::Duration;

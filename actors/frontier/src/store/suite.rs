@@ -23,7 +23,7 @@ use crate::config::Rules;
 use crate::error::StoreError;
 
 /// The answer of a store that never waits.
-pub(super) fn now<T>(answer: impl Future<Output = T>) -> T {
+pub(crate) fn now<T>(answer: impl Future<Output = T>) -> T {
     let mut answer = std::pin::pin!(answer);
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     match answer.as_mut().poll(&mut context) {
