@@ -6,37 +6,35 @@
 //! for the request and for nothing else; what is not handed on comes back with the release.
 //! Start at [`work_off`], then [`Run::url`].
 
+mod request;
 mod robots;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use contract::Url;
-use contract::canonical::canonical;
-use contract::cause::{Cause, Deadline, Layer};
+use contract::cause::{Deadline, Layer};
 use contract::clock::{Boot, Chance, Wall};
 use contract::guarded::{Ended, Hooks, Panicked, guarded};
-use contract::host::{Host, Origin};
+use contract::host::Origin;
 use contract::lease::{EnterAddress, Lease, Queued};
 use contract::link::LinkKind;
 use contract::outcome::Outcome;
 use contract::page::{Exchange, Fate, Page, PageLife, Place, Verdict};
 use contract::robots::RobotsRecord;
-use http::header::LOCATION;
 use tracing::{debug, warn};
 
-use crate::clients::HostClient;
 use crate::error::FetchError;
 use crate::events;
 use crate::holding::{Holding, Stop};
-use crate::http::{Answered, Ask};
+use crate::http::Answered;
 use crate::judge::{Facts, HostNext, Next, Standing, is_strike, judge};
 use crate::shell::{Shell, Taken};
 
+use request::{literal, redirect_target};
 use robots::Known;
 
 /// A sitemap is read to this length (the sitemaps protocol's own limit is 50 MB).
@@ -210,14 +208,6 @@ impl Run {
             return self.settle(turn, verdict, None).await;
         }
         self.tries(turn, &known).await
-    }
-
-    /// Whether port and, where the host is one, address may be dialled.
-    fn may_dial(&self, url: &Url) -> Result<(), FetchError> {
-        let dial = &self.shell.dial;
-        dial.port(url.port_or_known_default().unwrap_or_default())?;
-        literal(url).map_or(Ok(()), |address| dial.address(address))?;
-        Ok(())
     }
 
     /// Finds the host's address and has it counted in that address' budget, once a lease.
@@ -456,104 +446,4 @@ impl Run {
         let limit = Duration::from_millis(self.shell.settings.limits.page_ms_max);
         Deadline::new(&self.shell.clock, Layer::Page, limit)
     }
-
-    /// Sends one request when its turn has come: after the host's delay or `pause`, the longer of them.
-    async fn request(
-        &mut self,
-        url: &Url,
-        pause: Duration,
-        begun: &mut Begun,
-        body_max: u64,
-    ) -> Result<Result<Answered, FetchError>, Stop> {
-        let shell = self.shell.clone();
-        let longest = self.hold.longest(shell.exchanger.times.answer);
-        let (permit, held) = loop {
-            self.hold.turn(pause, longest).await?;
-            let ready = async {
-                // The semaphore is private to the shell and never closed.
-                let permit = shell.in_flight.clone().acquire_owned().await.ok();
-                (permit, shell.exchanger.budget.reserve().await)
-            };
-            let ready = tokio::select! {
-                ready = ready => ready,
-                _ = shell.drain.cancelled() => return Err(Stop::Drained),
-            };
-            // Waiting for them may have used the lease up. More of it is asked for without holding anything.
-            if self.hold.covers(longest) {
-                break ready;
-            }
-        };
-        let page = *begun.deadline.get_or_insert_with(|| self.page_deadline());
-        if page.over(&shell.clock).is_some() {
-            return Ok(Err(FetchError::deadline(Layer::Page)));
-        }
-        let client = match self.client(url) {
-            Ok(client) => client,
-            Err(error) => return Ok(Err(error)),
-        };
-        let headers = Origin::of(url)
-            .map(|origin| shell.settings.headers_for(&origin))
-            .unwrap_or_default();
-        begun.began = shell.clock.wall();
-        let not_after = self.hold.end();
-        let ask = Ask {
-            url,
-            headers,
-            page,
-            cancel: &shell.stop,
-            not_after,
-            body_max,
-            held,
-        };
-        let result = {
-            let _in_flight = events::InFlight::begin();
-            shell.exchanger.run(&client, ask).await
-        };
-        self.hold.request_ended();
-        drop(permit);
-        events::request_ended(&result);
-        match result {
-            Err(FetchError::Ended(Cause::Cancelled { .. })) => Err(Stop::Drained),
-            Err(FetchError::LeaseOver(_)) => Err(Stop::Short),
-            result => Ok(result),
-        }
-    }
-
-    /// The host's own client; for another host (a redirect of robots.txt) one that lives for the request only.
-    fn client(&mut self, url: &Url) -> Result<HostClient, FetchError> {
-        if Host::of(url).as_ref() != Some(&self.hold.host) {
-            return self.shell.stranger();
-        }
-        let taken = match self.taken.take() {
-            Some(taken) => taken,
-            None => Taken::new(&self.shell, &self.hold.host)?,
-        };
-        Ok(self.taken.insert(taken).client().clone())
-    }
-
-    fn is_same_page(&self, url: &Url, target: &Url) -> bool {
-        Host::of(target).as_ref() == Some(&self.hold.host)
-            && canonical(url) == canonical(target)
-            && self.may_dial(target).is_ok()
-    }
-}
-
-/// The address that a URL names instead of a host name.
-fn literal(url: &Url) -> Option<IpAddr> {
-    match url.host()? {
-        url::Host::Domain(_) => None,
-        url::Host::Ipv4(v4) => Some(IpAddr::V4(v4)),
-        url::Host::Ipv6(v6) => Some(IpAddr::V6(v6)),
-    }
-}
-
-/// Where an answer redirects to, as far as that can be requested.
-fn redirect_target(url: &Url, answered: &Answered) -> Option<Url> {
-    let exchange = &answered.exchange;
-    if !matches!(exchange.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
-        return None;
-    }
-    let location = String::from_utf8_lossy(exchange.headers.get(LOCATION)?.as_bytes());
-    let target = url.join(location.trim()).ok()?;
-    Origin::of(&target).map(|_| target)
 }

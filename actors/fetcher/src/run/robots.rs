@@ -20,7 +20,8 @@ use contract::page::{Cut, Exchange, Fate, Page, PageLife, Place, Verdict};
 use contract::robots::{RobotsAnswer, RobotsRecord};
 use http::header::CONTENT_ENCODING;
 
-use super::{Run, redirect_target};
+use super::Run;
+use super::request::redirect_target;
 use crate::error::FetchError;
 use crate::events;
 use crate::holding::Stop;

@@ -1,0 +1,131 @@
+//! One request of a lease: sent when its turn has come, with the permits it needs and none of them longer.
+//!
+//! Owns the order in which turn, permit, memory and lease are looked at before anything is sent (I2, I4, I6), and
+//! the reading of a redirect. What an answer means is [`crate::judge`]'s. Start at [`Run::request`].
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use contract::Url;
+use contract::canonical::canonical;
+use contract::cause::{Cause, Layer};
+use contract::host::{Host, Origin};
+use http::header::LOCATION;
+
+use super::{Begun, Run};
+use crate::clients::HostClient;
+use crate::error::FetchError;
+use crate::events;
+use crate::holding::Stop;
+use crate::http::{Answered, Ask};
+use crate::shell::Taken;
+
+impl Run {
+    /// Whether port and, where the host is one, address may be dialled.
+    pub(super) fn may_dial(&self, url: &Url) -> Result<(), FetchError> {
+        let dial = &self.shell.dial;
+        dial.port(url.port_or_known_default().unwrap_or_default())?;
+        literal(url).map_or(Ok(()), |address| dial.address(address))?;
+        Ok(())
+    }
+
+    /// Sends one request when its turn has come: after the host's delay or `pause`, the longer of them.
+    pub(super) async fn request(
+        &mut self,
+        url: &Url,
+        pause: Duration,
+        begun: &mut Begun,
+        body_max: u64,
+    ) -> Result<Result<Answered, FetchError>, Stop> {
+        let shell = self.shell.clone();
+        let longest = self.hold.longest(shell.exchanger.times.answer);
+        let (permit, held) = loop {
+            self.hold.turn(pause, longest).await?;
+            let ready = async {
+                // The semaphore is private to the shell and never closed.
+                let permit = shell.in_flight.clone().acquire_owned().await.ok();
+                (permit, shell.exchanger.budget.reserve().await)
+            };
+            let ready = tokio::select! {
+                ready = ready => ready,
+                _ = shell.drain.cancelled() => return Err(Stop::Drained),
+            };
+            // Waiting for them may have used the lease up. More of it is asked for without holding anything.
+            if self.hold.covers(longest) {
+                break ready;
+            }
+        };
+        let page = *begun.deadline.get_or_insert_with(|| self.page_deadline());
+        if page.over(&shell.clock).is_some() {
+            return Ok(Err(FetchError::deadline(Layer::Page)));
+        }
+        let client = match self.client(url) {
+            Ok(client) => client,
+            Err(error) => return Ok(Err(error)),
+        };
+        let headers = Origin::of(url)
+            .map(|origin| shell.settings.headers_for(&origin))
+            .unwrap_or_default();
+        begun.began = shell.clock.wall();
+        let not_after = self.hold.end();
+        let ask = Ask {
+            url,
+            headers,
+            page,
+            cancel: &shell.stop,
+            not_after,
+            body_max,
+            held,
+        };
+        let result = {
+            let _in_flight = events::InFlight::begin();
+            shell.exchanger.run(&client, ask).await
+        };
+        self.hold.request_ended();
+        drop(permit);
+        events::request_ended(&result);
+        match result {
+            Err(FetchError::Ended(Cause::Cancelled { .. })) => Err(Stop::Drained),
+            Err(FetchError::LeaseOver(_)) => Err(Stop::Short),
+            result => Ok(result),
+        }
+    }
+
+    /// The host's own client; for another host (a redirect of robots.txt) one that lives for the request only.
+    fn client(&mut self, url: &Url) -> Result<HostClient, FetchError> {
+        if Host::of(url).as_ref() != Some(&self.hold.host) {
+            return self.shell.stranger();
+        }
+        let taken = match self.taken.take() {
+            Some(taken) => taken,
+            None => Taken::new(&self.shell, &self.hold.host)?,
+        };
+        Ok(self.taken.insert(taken).client().clone())
+    }
+
+    pub(super) fn is_same_page(&self, url: &Url, target: &Url) -> bool {
+        Host::of(target).as_ref() == Some(&self.hold.host)
+            && canonical(url) == canonical(target)
+            && self.may_dial(target).is_ok()
+    }
+}
+
+/// The address that a URL names instead of a host name.
+pub(super) fn literal(url: &Url) -> Option<IpAddr> {
+    match url.host()? {
+        url::Host::Domain(_) => None,
+        url::Host::Ipv4(v4) => Some(IpAddr::V4(v4)),
+        url::Host::Ipv6(v6) => Some(IpAddr::V6(v6)),
+    }
+}
+
+/// Where an answer redirects to, as far as that can be requested.
+pub(super) fn redirect_target(url: &Url, answered: &Answered) -> Option<Url> {
+    let exchange = &answered.exchange;
+    if !matches!(exchange.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    let location = String::from_utf8_lossy(exchange.headers.get(LOCATION)?.as_bytes());
+    let target = url.join(location.trim()).ok()?;
+    Origin::of(&target).map(|_| target)
+}
