@@ -4,10 +4,14 @@
 //! the decoded length is counted while inflating, so that a small body cannot become a large memory.
 //! Start at [`decode`].
 
+mod whole;
+
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 
 use crate::body::Body;
+
+pub use whole::WholeGzip;
 
 /// No more codings than this are undone.
 const CODINGS_MAX: usize = 2;

@@ -5,7 +5,7 @@
 
 use std::ops::ControlFlow;
 
-use contract::coding::{self, Coding, CodingError};
+use contract::coding::{self, Coding, CodingError, WholeGzip};
 use contract::page::Exchange;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
@@ -34,6 +34,7 @@ pub fn plain<'b>(
     limit: usize,
     listed: bool,
     buffer: &'b mut Vec<u8>,
+    gzip: &mut WholeGzip,
 ) -> Plain<'b> {
     let declared = content_type(exchange);
     buffer.clear();
@@ -80,6 +81,18 @@ pub fn plain<'b>(
             fault: None,
         };
     }
+    // What is read whole anyway is undone at once, where that can be.
+    if codings == [Coding::Gzip]
+        && matches!(at_sight.kind, Kind::Html | Kind::Css)
+        && gzip.decode(&exchange.body, limit, buffer)
+    {
+        return Plain {
+            sniffed: sniff::sniff(declared, buffer),
+            bytes: buffer,
+            codings,
+            fault: None,
+        };
+    }
     let mut fault = decode(exchange, &codings, declared, limit, listed, buffer);
     if listed && buffer.starts_with(GZIP) {
         codings.push(Coding::Gzip);
@@ -100,6 +113,9 @@ pub fn plain<'b>(
     }
 }
 
+/// A document that grows beyond this many bytes gets all the room it may use; what it does not touch costs nothing.
+const LARGE: usize = 1 << 20;
+
 /// How gzip starts (RFC 1952 section 2.3.1).
 const GZIP: &[u8] = b"\x1F\x8B\x08";
 
@@ -113,6 +129,11 @@ fn decode(
 ) -> Option<CodingError> {
     let mut decided = false;
     let mut sink = |piece: &[u8]| {
+        let more = buffer.len() + piece.len();
+        if more > buffer.capacity() && more > LARGE {
+            // All at once: doubling would hold three times as much at its last step, half of it never used.
+            buffer.reserve_exact(limit.max(more) - buffer.len());
+        }
         buffer.extend_from_slice(piece);
         if !decided && buffer.len() >= HEAD {
             decided = true;

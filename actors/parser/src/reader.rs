@@ -8,10 +8,11 @@
 mod tests;
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use contract::canonical::Fingerprinter;
-use contract::coding;
+use contract::coding::{self, WholeGzip};
 use contract::crawl::LimitsConfig;
 use contract::keep::Facts;
 use contract::link::{Link, LinkKind, RefusedLink};
@@ -78,6 +79,7 @@ pub struct Reader {
     rules: Rules,
     html: HtmlOptions,
     buffer: Vec<u8>,
+    gzip: RefCell<WholeGzip>,
 }
 
 impl Reader {
@@ -90,6 +92,7 @@ impl Reader {
             rules,
             html,
             buffer: Vec::new(),
+            gzip: RefCell::default(),
         }
     }
 
@@ -167,7 +170,7 @@ impl Reader {
         }
         let listed = page.queued.kind == LinkKind::Sitemap && follow;
         let limit = usize::try_from(self.rules.limits.parse_bytes_max).unwrap_or(usize::MAX);
-        let plain = body::plain(exchange, limit, listed, buffer);
+        let plain = body::plain(exchange, limit, listed, buffer, &mut self.gzip.borrow_mut());
         facts.mime = Some(plain.sniffed.mime.clone())
             .filter(|_| !exchange.body.is_empty() || body::content_type(exchange).is_some());
         facts.robots = directives(exchange);
