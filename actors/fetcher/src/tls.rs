@@ -30,7 +30,7 @@ pub enum TlsError {
     Provider(#[source] rustls::Error),
 }
 
-/// A configuration that trusts the system's roots and those of these PEM files. HTTP/1.1 is what is spoken, and
+/// A configuration that trusts the system's roots (Mozilla's where it has none) and those of these PEM files. HTTP/1.1 is what is spoken, and
 /// HTTP/2 where a server prefers it, if `http2`.
 ///
 /// # Errors
@@ -40,6 +40,10 @@ pub fn client_config(ca_files: &[PathBuf], http2: bool) -> Result<Arc<ClientConf
     // Unreadable or odd files among the system's own are the system's business, as long as some are good.
     let (_good, _odd) =
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        // A slim container has no roots of its own; Mozilla's, compiled in, are what it would install.
+        roots.add_parsable_certificates(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned());
+    }
     for file in ca_files {
         add_file(&mut roots, file)?;
     }
