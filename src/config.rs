@@ -147,8 +147,12 @@ impl Settings {
 fn read_file(path: &Path) -> Result<File, Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::input(format!("config file {}: {error}", path.display())))?;
-    toml::from_str(&text)
-        .map_err(|error| Failure::input(format!("config file {}: {error}", path.display())))
+    toml::from_str(&text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start));
+        let line = before.map_or(0, |before| before.matches('\n').count()) + 1;
+        let what = error.message().replace('\n', " ");
+        Failure::input(format!("config file {}:{line}: {what}", path.display()))
+    })
 }
 
 /// Flags (and environment, which clap reads into them) win over the file.

@@ -27,8 +27,16 @@ pub(crate) fn sound(crawl: &Crawl) {
             let at = format!("{name} at {}", record.offset);
             assert_ne!(record.block_digest(), Digest::Wrong, "block digest, {at}");
             match record.kind() {
-                "response" => assert_eq!(record.payload_digest(), Digest::Right, "payload digest, {at}"),
-                _ => assert_ne!(record.payload_digest(), Digest::Wrong, "payload digest, {at}"),
+                "response" => assert_eq!(
+                    record.payload_digest(),
+                    Digest::Right,
+                    "payload digest, {at}"
+                ),
+                _ => assert_ne!(
+                    record.payload_digest(),
+                    Digest::Wrong,
+                    "payload digest, {at}"
+                ),
             }
             if record.kind() == "request" {
                 let beside = [n.checked_sub(1), Some(n + 1)];
