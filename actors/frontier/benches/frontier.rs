@@ -83,22 +83,26 @@ impl Web {
     }
 }
 
-/// CPU time of this thread, and of the process.
-fn cpu() -> (Duration, Duration) {
-    let read = |path: &str| {
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        let nanos = text.split(' ').next().and_then(|n| n.parse().ok());
-        Duration::from_nanos(nanos.unwrap_or(0))
-    };
-    let mut all = Duration::ZERO;
-    for task in std::fs::read_dir("/proc/self/task")
+fn nanoseconds(path: &str) -> Duration {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let first = text.split(' ').next().and_then(|n| n.parse().ok());
+    Duration::from_nanos(first.unwrap_or(0))
+}
+
+/// CPU time of this thread.
+fn own_cpu() -> Duration {
+    nanoseconds("/proc/thread-self/schedstat")
+}
+
+/// CPU time of all threads that live.
+fn all_cpu() -> Duration {
+    let tasks = std::fs::read_dir("/proc/self/task")
         .into_iter()
         .flatten()
-        .flatten()
-    {
-        all += read(&format!("{}/schedstat", task.path().display()));
-    }
-    (read("/proc/thread-self/schedstat"), all)
+        .flatten();
+    tasks
+        .map(|task| nanoseconds(&format!("{}/schedstat", task.path().display())))
+        .sum()
 }
 
 fn rss_anon() -> u64 {
@@ -128,7 +132,7 @@ struct Run {
 
 impl Run {
     fn settle(&mut self, group: &[(usize, &Lease, u32)]) {
-        let (before, _) = cpu();
+        let before = own_cpu();
         let settles: Vec<Settle> = group
             .iter()
             .map(|&(host, lease, position)| Settle {
@@ -145,7 +149,7 @@ impl Run {
                 links: self.web.links(host),
             })
             .collect();
-        self.making += cpu().0 - before;
+        self.making += own_cpu() - before;
         let taken = now(self.store.settle(&settles)).expect("the disk holds");
         assert!(
             taken
@@ -154,9 +158,9 @@ impl Run {
                 .all(|&answer| answer == Settled::Applied)
         );
         self.pages += u64::try_from(group.len()).unwrap_or(0);
-        let (before, _) = cpu();
+        let before = own_cpu();
         drop(settles);
-        self.making += cpu().0 - before;
+        self.making += own_cpu() - before;
     }
 
     /// One fetcher's round: claim, settle all in groups, release.
@@ -204,7 +208,7 @@ impl Run {
         folder: &Path,
     ) {
         let stats = now(self.store.stats()).expect("the disk holds");
-        let (own, all) = cpu();
+        let (own, all) = (own_cpu(), all_cpu());
         let pages = self.pages.max(1) as f64;
         let each = |spent: Duration, before: Duration| {
             spent.saturating_sub(before + self.making).as_secs_f64() * 1e6 / pages
@@ -276,7 +280,7 @@ fn main() {
         };
         now(run.store.admit(&admit)).expect("the disk holds");
     }
-    let start = (Instant::now(), cpu());
+    let start = (Instant::now(), (own_cpu(), all_cpu()));
     let first = now(run.store.stats()).expect("the disk holds").known;
     let mut next = first + known / 10;
     loop {

@@ -1,12 +1,13 @@
 //! The store of one machine: a folder, no server.
 //!
 //! Owns the folder's lock, the storage engine and the small part of the frontier that is in memory: whose turn it
-//! is, the leases that are out, the hosts worked on lately, fingerprints seen lately. All else is on disk.
+//! is, the leases that are out, the hosts worked on lately, and what spares a look into the seen set (fingerprints
+//! seen lately, and a sieve that knows what is certainly new). All else is on disk.
 //! Every verb is one commit. A failure leaves memory and disk apart; then the store refuses everything until it
 //! is opened again. Start reading at [`work::Work`]; [`open`] says what a restart does.
 //!
-//! Memory: `memory_bytes` for caches and write buffers; 24 bytes for every host that waits; about 400 bytes and a
-//! few for each URL of a host that is leased; nothing for hosts with nothing queued and nothing for known URLs.
+//! Memory: `memory_bytes` for caches, write buffers and the sieve; 24 bytes for every host that waits; about 400
+//! bytes and 16 for each URL of a host that is leased; nothing more for hosts with nothing queued or known URLs.
 
 mod disk;
 mod hosts;

@@ -14,6 +14,7 @@ pub(crate) mod machine;
 #[cfg(test)]
 pub(crate) mod memory;
 mod recent;
+mod sieve;
 #[cfg(test)]
 pub(crate) mod suite;
 mod time;

@@ -76,7 +76,7 @@ impl Disk {
     /// Opens or creates the database; `memory` bytes go to its caches and write buffers.
     pub(super) fn open(folder: &Path, memory: u64, fail: FailPlan) -> Result<Self, StoreError> {
         let db = Database::builder(folder)
-            .cache_size(memory / 3)
+            .cache_size(memory / 4)
             .max_journaling_size(JOURNAL_BYTES_MAX)
             .worker_threads(2)
             .open()?;
@@ -102,7 +102,7 @@ impl Disk {
         Ok(Self {
             seen: keyspace("seen", memory / 6, bloom(), false)?,
             queue: keyspace("queue", memory / 6, FilterPolicy::disabled(), true)?,
-            hosts: keyspace("hosts", memory / 12, bloom(), true)?,
+            hosts: keyspace("hosts", memory / 16, bloom(), true)?,
             names: keyspace("names", small, bloom(), true)?,
             robots: keyspace("robots", small, bloom(), true)?,
             exact: keyspace("exact", small, bloom(), true)?,

@@ -216,7 +216,7 @@ fn recover(disk: Disk, options: EmbeddedOptions) -> Result<Work, StoreError> {
         .emit();
         counters.queued = queued;
     }
-    let mut work = Work::new(disk, counters, time, schedule, active, options);
+    let mut work = Work::new(disk, counters, time, schedule, active, options)?;
     for hosts in leased.chunks(RECOVERED_TOGETHER) {
         work.take_back(hosts)?;
     }

@@ -83,12 +83,12 @@ impl Work {
         self.push(id, link.kind.class(), 0, queued, change)
     }
 
-    /// By fingerprint: the cache, this commit, the seen set.
+    /// By fingerprint: the cache, this commit, the sieve, and only then the seen set.
     fn is_known(&mut self, fingerprint: u64, change: &Change) -> Result<bool, StoreError> {
         if self.recent.contains(fingerprint) || change.fresh.contains(&fingerprint) {
             return Ok(true);
         }
-        let known = self.disk.is_seen(fingerprint)?;
+        let known = self.sieve.may_hold(fingerprint) && self.disk.is_seen(fingerprint)?;
         if known {
             self.recent.insert(fingerprint);
         }

@@ -27,6 +27,7 @@ use crate::store::machine::host::{HostState, Record};
 use crate::store::machine::schedule::{HostId, Schedule};
 use crate::store::machine::{RETRY, index, retry_due};
 use crate::store::recent::Recent;
+use crate::store::sieve::Sieve;
 use crate::store::time::{Now, StoreTime};
 use crate::store::{QueuePlace, QueuedAt, StoredConfig};
 
@@ -41,6 +42,7 @@ pub(super) struct Work {
     pub(super) hosts: Hosts,
     pub(super) schedule: Schedule,
     pub(super) recent: Recent,
+    pub(super) sieve: Sieve,
     pub(super) time: StoreTime,
     /// Hosts with something queued.
     pub(super) active: u64,
@@ -109,6 +111,7 @@ fn unreadable(source: contract::codec::CodecError) -> StoreError {
 }
 
 impl Work {
+    /// The store in memory; reads through the seen set once.
     pub(super) fn new(
         disk: Disk,
         counters: Counters,
@@ -116,18 +119,23 @@ impl Work {
         schedule: Schedule,
         active: u64,
         options: EmbeddedOptions,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, StoreError> {
+        let mut sieve = Sieve::with_bytes(options.memory_bytes / 3, counters.known);
+        for fingerprint in disk.seen_from(0) {
+            sieve.insert(fingerprint?);
+        }
+        Ok(Self {
             disk,
             counters,
             rules: options.rules,
             hosts: Hosts::default(),
             schedule,
             recent: Recent::with_bytes(options.memory_bytes / 24),
+            sieve,
             time,
             active,
             outstanding: 0,
-        }
+        })
     }
 
     pub(super) fn begin(&self) -> Change {
@@ -151,6 +159,7 @@ impl Work {
             .put_meta(&mut change.batch, "counters", &self.counters)?;
         self.disk.commit(change.batch)?;
         for fingerprint in change.fresh {
+            self.sieve.insert(fingerprint);
             self.recent.insert(fingerprint);
         }
         self.hosts.shrink(self.schedule.leases());
