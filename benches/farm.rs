@@ -206,9 +206,14 @@ fn report(
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
-        "farm {} with {hosts} hosts, {} cores",
+        "farm {} with {hosts} hosts, {} cores{}",
         options.farm,
-        std::thread::available_parallelism()?
+        std::thread::available_parallelism()?,
+        if cfg!(debug_assertions) {
+            "; dev profile: not for quoting"
+        } else {
+            ""
+        }
     )?;
     writeln!(out, "  pages kept          {pages:>10.0}")?;
     writeln!(

@@ -19,7 +19,8 @@ pub(crate) fn root() -> &'static Path {
 /// the dev profile that the tests have built already, so its figures are not for quoting.
 pub(crate) fn bench(words: &[String]) -> Result<()> {
     let mut command = Command::new("cargo");
-    command.args(["bench", "--package", "argiope", "--bench", "farm"]);
+    // Of the whole workspace, so that features unite as in a test run and nothing is built twice.
+    command.args(["bench", "--workspace", "--bench", "farm"]);
     if words.iter().any(|word| word == "--smoke") {
         command.args(["--profile", "dev"]);
     }
