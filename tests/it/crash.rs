@@ -15,7 +15,7 @@ use crate::stand::Stand;
 
 const KILLS: usize = 22;
 const FETCHERS: usize = 2;
-const CONCURRENCY: usize = 12;
+const CONCURRENCY: usize = 16;
 const DELAY: Duration = Duration::from_millis(20);
 
 /// Kills at moments spread over the crawl: one in each of as many equal parts of its requests, where, chance decides.
@@ -41,7 +41,10 @@ fn kill_it_as_often_as_you_like() {
     let origin = &stand.origin;
     let truth = origin.truth(|_| true);
     assert!(truth.pages.len() >= 1_000 && truth.hosts.len() >= 20);
-    let crawl = stand.crawl().seed(&origin.home()).flags(&[
+    // A URL that is first in its host's lease at three deaths in a row is quarantined as their cause. Kills this
+    // close to each other make innocent ones look so; here nothing but exact coverage will do.
+    let crawl = stand.crawl().config("[pace]\ntries-max = 9\n");
+    let crawl = crawl.seed(&origin.home()).flags(&[
         "--scope-type",
         "domain",
         "--delay",
@@ -60,7 +63,16 @@ fn kill_it_as_often_as_you_like() {
 
     let log = origin.log();
     let coverage = audit::coverage(&log, &truth);
-    assert!(coverage.is_exact(), "I1: {coverage:#?}");
+    if !coverage.is_exact() {
+        let given_up = crawl.ledger();
+        let given_up = given_up
+            .iter()
+            .filter(|line| line.outcome == "quarantined" || line.outcome == "panicked");
+        panic!(
+            "I1: {coverage:#?}\ngiven up: {:#?}",
+            given_up.collect::<Vec<_>>()
+        );
+    }
     assert_eq!(audit::overlaps(&log), [], "I2");
     for (host, gap) in audit::shortest_gaps(&log) {
         assert!(gap.between >= DELAY, "I2: {host}: {gap:?}");
