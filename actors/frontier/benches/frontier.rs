@@ -72,7 +72,7 @@ impl Web {
             let page = if at < self.new_links {
                 self.hosts[host].1 += 1;
                 found
-            } else if at % 5 == 0 {
+            } else if at % 10 == 7 {
                 self.chance.draw() % found
             } else {
                 self.chance.draw() % TEMPLATE.min(found)

@@ -58,6 +58,7 @@ struct OneHost {
     leases: u64,
     failures: u8,
     pushed: [u64; 4],
+    suspect: bool,
     lease: Option<OneLease>,
     robots: Vec<(Origin, RobotsRecord)>,
 }
@@ -70,6 +71,7 @@ struct OneLease {
     last: u64,
     handed: Option<usize>,
     addresses: Vec<IpAddr>,
+    alone: bool,
 }
 
 struct Item {
@@ -110,13 +112,24 @@ impl Memory {
     pub(crate) fn crash(&self) {
         let mut model = self.model();
         let now = model.time.now();
+        let only = model
+            .hosts
+            .iter()
+            .filter(|host| host.lease.is_some())
+            .count()
+            == 1;
         for at in 0..model.hosts.len() {
             if let Some(lease) = model.hosts[at].lease.take() {
                 let items = model.places(at, lease.class);
-                if let Some(&place) = items.first().filter(|&&place| place <= lease.last) {
+                let is_blamed = lease.alone || only;
+                let head = items
+                    .first()
+                    .filter(|&&place| is_blamed && place <= lease.last);
+                if let Some(&place) = head {
                     model.burn(at, lease.class, place);
                 }
                 model.fence(at, now);
+                model.hosts[at].suspect = true;
             }
         }
     }
@@ -143,6 +156,7 @@ impl Model {
                 leases: 0,
                 failures: 0,
                 pushed: [0; 4],
+                suspect: false,
                 lease: None,
                 robots: Vec::new(),
             });
@@ -192,6 +206,13 @@ impl Model {
         self.rules
             .domain_leases_max
             .is_none_or(|most| leases < most as usize)
+    }
+
+    /// Neither its domain's budget nor that of suspects holds the host up.
+    fn has_room(&self, at: usize) -> bool {
+        let alone = |host: &OneHost| host.lease.as_ref().is_some_and(|lease| lease.alone);
+        let suspect_out = self.hosts.iter().any(alone);
+        self.domain_has_room(at) && !(self.hosts[at].suspect && suspect_out)
     }
 
     fn outstanding(&self) -> u64 {
@@ -315,14 +336,14 @@ impl Model {
         {
             let due = (0..self.hosts.len())
                 .filter_map(|at| Some((self.due(at)?, at)))
-                .filter(|&(due, at)| due <= now.ms() && self.domain_has_room(at));
+                .filter(|&(due, at)| due <= now.ms() && self.has_room(at));
             let Some((_, at)) = due.min() else { break };
             let lease = self.grant(at, claim.urls_per_host, now);
             claimed.leases.push(lease);
         }
         if self.allowance() > 0 {
             let next = (0..self.hosts.len())
-                .filter(|&at| self.domain_has_room(at) || self.due(at) > Some(now.ms()))
+                .filter(|&at| self.has_room(at) || self.due(at) > Some(now.ms()))
                 .filter_map(|at| self.due(at));
             claimed.next_due = next
                 .min()
@@ -367,6 +388,7 @@ impl Model {
             places: places.into_iter().map(|place| (place, true)).collect(),
             handed: None,
             addresses: Vec::new(),
+            alone: host.suspect,
         });
         Lease {
             host: host.host.clone(),
@@ -457,6 +479,7 @@ impl Model {
         if host.lease.as_ref().is_some_and(finished) {
             host.lease = None;
             host.failures = 0;
+            host.suspect = false;
             host.next_ok = host.next_ok.max(now.ms());
         }
     }

@@ -5,11 +5,15 @@
 //! loses nothing; a power loss loses what came after the last flush, consistently.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use contract::codec;
 use contract::fault::FailPlan;
 use contract::robots::RobotsRecord;
-use fjall::config::{BloomConstructionPolicy, CompressionPolicy, FilterPolicy, FilterPolicyEntry};
+use fjall::compaction::Leveled;
+use fjall::config::{
+    BloomConstructionPolicy, CompressionPolicy, FilterPolicy, FilterPolicyEntry, PartitioningPolicy,
+};
 use fjall::{
     CompressionType, Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Slice,
 };
@@ -24,6 +28,10 @@ use crate::store::machine::schedule::HostId;
 const VALUE_VERSION: u8 = 1;
 /// The engine's journals; its least.
 const JOURNAL_BYTES_MAX: u64 = 64 << 20;
+
+/// A table file's size. Four of them are the first level, into which every few write buffers are merged: a large
+/// one would be written again each time, for keys fall anywhere.
+const TABLE_BYTES: u64 = 4 << 20;
 
 /// What the crawl's whole life has counted, and what must survive besides (version 1).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +56,43 @@ pub(super) struct Counters {
 struct HostRow<N, R> {
     name: N,
     record: R,
+}
+
+/// How a keyspace is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Looks {
+    /// By ranges.
+    InOrder,
+    /// By key, nearly always one that is there (the sieve has sorted out the others).
+    ForWhatIsThere,
+    /// By key, often one that is not there.
+    ForWhatMayBe,
+}
+
+/// A keyspace's settings. Indexes, and filters below the first level, are read in parts: as wholes they grow with
+/// the table, and one look would read a megabyte.
+fn options(memtable: u64, looks: Looks, packed: bool) -> KeyspaceCreateOptions {
+    let filter = match looks {
+        Looks::InOrder => FilterPolicyEntry::None,
+        Looks::ForWhatIsThere | Looks::ForWhatMayBe => {
+            FilterPolicyEntry::Bloom(BloomConstructionPolicy::BitsPerKey(10.0))
+        }
+    };
+    let compression = if packed {
+        CompressionPolicy::all(CompressionType::Lz4)
+    } else {
+        CompressionPolicy::disabled()
+    };
+    KeyspaceCreateOptions::default()
+        .max_memtable_size(memtable)
+        .compaction_strategy(Arc::new(
+            Leveled::default().with_table_target_size(TABLE_BYTES),
+        ))
+        .filter_policy(FilterPolicy::all(filter))
+        .expect_point_read_hits(looks == Looks::ForWhatIsThere)
+        .index_block_partitioning_policy(PartitioningPolicy::all(true))
+        .filter_block_partitioning_policy(PartitioningPolicy::new([false, true]))
+        .data_block_compression_policy(compression)
 }
 
 /// The open database.
@@ -76,38 +121,24 @@ impl Disk {
     /// Opens or creates the database; `memory` bytes go to its caches and write buffers.
     pub(super) fn open(folder: &Path, memory: u64, fail: FailPlan) -> Result<Self, StoreError> {
         let db = Database::builder(folder)
-            .cache_size(memory / 4)
+            .cache_size(memory / 6)
             .max_journaling_size(JOURNAL_BYTES_MAX)
             .worker_threads(2)
             .open()?;
-        let keyspace = |name: &str, memtable: u64, filter: FilterPolicy, packed: bool| {
-            let compression = if packed {
-                CompressionPolicy::all(CompressionType::Lz4)
-            } else {
-                CompressionPolicy::disabled()
-            };
-            db.keyspace(name, || {
-                KeyspaceCreateOptions::default()
-                    .max_memtable_size(memtable)
-                    .filter_policy(filter)
-                    .data_block_compression_policy(compression)
-            })
+        let keyspace = |name: &str, memtable: u64, looks: Looks, packed: bool| {
+            db.keyspace(name, || options(memtable, looks, packed))
         };
-        let bloom = || {
-            FilterPolicy::all(FilterPolicyEntry::Bloom(
-                BloomConstructionPolicy::BitsPerKey(10.0),
-            ))
-        };
-        let small = memory / 48;
+        let small = memory / 64;
         Ok(Self {
-            seen: keyspace("seen", memory / 6, bloom(), false)?,
-            queue: keyspace("queue", memory / 6, FilterPolicy::disabled(), true)?,
-            hosts: keyspace("hosts", memory / 16, bloom(), true)?,
-            names: keyspace("names", small, bloom(), true)?,
-            robots: keyspace("robots", small, bloom(), true)?,
-            exact: keyspace("exact", small, bloom(), true)?,
-            gave_up: keyspace("gave-up", small, FilterPolicy::disabled(), true)?,
-            meta: keyspace("meta", small, FilterPolicy::disabled(), false)?,
+            // Fingerprints do not compress.
+            seen: keyspace("seen", memory / 5, Looks::ForWhatIsThere, false)?,
+            queue: keyspace("queue", memory / 6, Looks::InOrder, true)?,
+            hosts: keyspace("hosts", memory / 16, Looks::ForWhatIsThere, true)?,
+            names: keyspace("names", small, Looks::ForWhatMayBe, true)?,
+            robots: keyspace("robots", small, Looks::ForWhatIsThere, true)?,
+            exact: keyspace("exact", small, Looks::ForWhatMayBe, true)?,
+            gave_up: keyspace("gave-up", small, Looks::InOrder, true)?,
+            meta: keyspace("meta", small, Looks::ForWhatIsThere, false)?,
             db,
             fail,
         })

@@ -218,7 +218,7 @@ fn recover(disk: Disk, options: EmbeddedOptions) -> Result<Work, StoreError> {
     }
     let mut work = Work::new(disk, counters, time, schedule, active, options)?;
     for hosts in leased.chunks(RECOVERED_TOGETHER) {
-        work.take_back(hosts)?;
+        work.take_back(hosts, leased.len() == 1)?;
     }
     events::Opened {
         known: work.counters.known,

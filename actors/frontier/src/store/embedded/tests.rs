@@ -11,6 +11,9 @@ use contract::error::ErrorClass;
 use contract::host::Host;
 use contract::lease::{Claim, Release};
 use contract::link::{Link, LinkKind};
+use contract::outcome::Outcome;
+use contract::page::Fate;
+use contract::settle::Settles;
 
 use super::disk::Disk;
 use super::*;
@@ -163,6 +166,95 @@ fn a_url_that_ends_the_process_is_given_up_after_three_tries() {
     assert!(now(store.gave_up(told[0].number)).unwrap().is_empty());
     let stats = now(store.stats()).unwrap();
     assert_eq!((stats.known, stats.queued, stats.done), (3, 2, 1));
+}
+
+#[test]
+fn of_many_that_a_process_died_with_the_innocent_go_free() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = clock();
+    let host = |n: u64| Host::from_stored(&format!("h{n}.test"));
+    let killer = "http://h3.test/";
+    let mut deaths = 0;
+    let mut alone = Vec::new();
+    loop {
+        let store = Embedded::open(folder.path(), options(&clock)).unwrap();
+        if deaths == 0 {
+            let links = (0..8)
+                .map(|n| {
+                    let url = format!("http://h{n}.test/").into_boxed_str();
+                    Link {
+                        host: host(n),
+                        url,
+                        fingerprint: Fingerprint(n),
+                        ..seed(n)
+                    }
+                })
+                .collect();
+            now(store.admit(&Admit {
+                links,
+                via: "seed".into(),
+                force: true,
+            }))
+            .unwrap();
+        }
+        let mut died = false;
+        // Everything that is leased at once is fetched at once; the killer ends the process, the others settle.
+        while !died {
+            clock.advance(Duration::from_secs(1));
+            let all = Claim {
+                hosts: 16,
+                urls_per_host: 4,
+            };
+            let leases = now(store.claim(all)).unwrap().leases;
+            if leases.is_empty() && now(store.stats()).unwrap().queued == 0 {
+                let told = now(store.gave_up(0)).unwrap();
+                assert_eq!(
+                    told.iter()
+                        .map(|gone| &*gone.queued.url)
+                        .collect::<Vec<_>>(),
+                    [killer]
+                );
+                assert_eq!(deaths, 4, "one death with company, three alone");
+                assert!(
+                    alone.iter().all(|n| *n == 1),
+                    "a suspect had company: {alone:?}"
+                );
+                return;
+            }
+            if deaths > 0 && !leases.is_empty() {
+                alone.push(leases.len());
+            }
+            died = leases.iter().any(|lease| &*lease.urls[0].url == killer);
+            for lease in leases.into_iter().filter(|_| !died) {
+                let settle = Settle {
+                    host: lease.host.clone(),
+                    token: lease.token,
+                    what: Settles::Url {
+                        position: 0,
+                        outcome: Outcome::Ok,
+                        fate: Fate::Done,
+                        kept: true,
+                        bytes: 1,
+                    },
+                    via: lease.urls[0].url.clone(),
+                    links: Vec::new(),
+                };
+                now(store.settle(&[settle])).unwrap();
+                let (host, token) = (lease.host, lease.token);
+                now(store.release(
+                    &Release {
+                        host,
+                        token,
+                        handed: 1,
+                        last_end: None,
+                    },
+                    None,
+                ))
+                .unwrap();
+            }
+        }
+        deaths += 1;
+    }
 }
 
 #[test]

@@ -24,7 +24,7 @@ use crate::events;
 use crate::politeness;
 use crate::store::element::Usual;
 use crate::store::machine::host::{HostState, Record};
-use crate::store::machine::schedule::{HostId, Schedule};
+use crate::store::machine::schedule::{HostId, SUSPECTS, Schedule};
 use crate::store::machine::{RETRY, index, retry_due};
 use crate::store::recent::Recent;
 use crate::store::sieve::Sieve;
@@ -120,7 +120,7 @@ impl Work {
         active: u64,
         options: EmbeddedOptions,
     ) -> Result<Self, StoreError> {
-        let mut sieve = Sieve::with_bytes(options.memory_bytes / 3, counters.known);
+        let mut sieve = Sieve::with_bytes(options.memory_bytes / 10 * 3, counters.known);
         for fingerprint in disk.seen_from(0) {
             sieve.insert(fingerprint?);
         }
@@ -130,7 +130,7 @@ impl Work {
             rules: options.rules,
             hosts: Hosts::default(),
             schedule,
-            recent: Recent::with_bytes(options.memory_bytes / 24),
+            recent: Recent::with_bytes(options.memory_bytes / 6),
             sieve,
             time,
             active,
@@ -225,6 +225,11 @@ impl Work {
             self.schedule.park(entry, &domain);
             return Ok(None);
         }
+        let suspect = state.record.suspect;
+        if suspect && !self.schedule.domain_has_room(SUSPECTS, Some(1)) {
+            self.schedule.park(entry, SUSPECTS);
+            return Ok(None);
+        }
         let (delay, term) = (state.record.delay(self.rules.delay), self.rules.lease);
         let Some(class) = state.record.choose(now) else {
             self.schedule.moved(
@@ -266,6 +271,9 @@ impl Work {
         let token = state.grant((class, beyond), places, now, term, &domain);
         let end = state.lease.as_ref().map_or(0, |lease| lease.end);
         self.schedule.lease(entry, end, &domain);
+        if suspect {
+            self.schedule.enter(SUSPECTS);
+        }
         self.outstanding += u64::try_from(urls.len()).unwrap_or(u64::MAX);
         let mut robots = Vec::with_capacity(state.record.robots.len());
         for &(https, port) in &state.record.robots {
@@ -317,6 +325,9 @@ impl Work {
             self.outstanding -= u64::from(lease.open());
             self.schedule
                 .lease_over(id, lease.end, &lease.domain, &lease.addresses);
+            if lease.alone {
+                self.schedule.suspect_over();
+            }
             let due = self.hosts.get(&self.disk, id)?.scheduled();
             self.schedule.moved(id, None, due);
         }
@@ -409,8 +420,9 @@ impl Work {
         Ok(())
     }
 
-    /// Takes back leases whose process is gone.
-    pub(super) fn take_back(&mut self, hosts: &[HostId]) -> Result<(), StoreError> {
+    /// Takes back leases whose process is gone. Where it was the only one, or the only suspect's, its head is blamed;
+    /// of several, most are innocent: they become suspects, which are leased one at a time (docs/adr/0006).
+    pub(super) fn take_back(&mut self, hosts: &[HostId], only: bool) -> Result<(), StoreError> {
         let mut change = self.begin();
         let ours = self.rules.delay;
         for &id in hosts {
@@ -423,7 +435,8 @@ impl Work {
             let at = index(out.class);
             let head = state.record.heads[at];
             let first = self.disk.elements(id, out.class, head).next().transpose()?;
-            let blamed = first.filter(|(place, _)| *place <= out.last);
+            let is_blamed = out.alone || only;
+            let blamed = first.filter(|(place, _)| is_blamed && *place <= out.last);
             if let Some((place, _)) = blamed
                 && self.burn(id, token, (out.class, place), &mut change)?
             {
@@ -437,6 +450,7 @@ impl Work {
             }
             let state = self.hosts.change(&self.disk, id)?;
             state.record.fence(change.now, ours);
+            state.record.suspect = true;
             let after = state.scheduled();
             self.schedule.moved(id, before, after);
         }

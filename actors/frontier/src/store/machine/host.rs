@@ -43,13 +43,17 @@ pub(crate) struct Record {
     pub(crate) port: Option<u16>,
     /// Origins (https, port) whose robots.txt is stored.
     pub(crate) robots: Vec<(bool, u16)>,
+    /// It was leased, beside others, when a process died: leased alone until a lease of it ends well.
+    pub(crate) suspect: bool,
 }
 
-/// What a restart must know of a lease: if the first URL of the class is not behind `last`, it is blamed.
+/// What a restart must know of a lease: its head is the first URL of the class, if that is not behind `last`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Out {
     pub(crate) class: u8,
     pub(crate) last: u64,
+    /// No other suspect was out: if the process dies, its head is blamed.
+    pub(crate) alone: bool,
 }
 
 impl Record {
@@ -163,13 +167,15 @@ impl HostState {
         self.record.leases += 1;
         // The holder counts from the moment it asked, which was before: its guard closes first.
         let end = now.ms_after(Duration::ZERO, term);
-        let lease = Lease::new(class, places, beyond, end, domain.into());
+        let mut lease = Lease::new(class, places, beyond, end, domain.into());
+        lease.alone = self.record.suspect;
         if let Some(head) = lease.head() {
             self.record.heads[index(class)] = head;
         }
         self.record.out = Some(Out {
             class,
             last: lease.last_open().unwrap_or_default(),
+            alone: lease.alone,
         });
         self.lease = Some(Box::new(lease));
         Token(self.record.token)
@@ -206,6 +212,7 @@ impl HostState {
         self.record.out = lease.last_open().map(|last| Out {
             class: lease.class,
             last,
+            alone: lease.alone,
         });
         back
     }
@@ -213,6 +220,7 @@ impl HostState {
     /// Ends a lease that finished well.
     pub(crate) fn close(&mut self, now: Now) -> Option<Box<Lease>> {
         self.record.failures = 0;
+        self.record.suspect = false;
         self.record.out = None;
         self.record.next_ok = self.record.next_ok.max(now.ms());
         self.lease.take()

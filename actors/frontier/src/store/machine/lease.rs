@@ -43,6 +43,8 @@ pub(crate) struct Lease {
     pub(crate) domain: Box<str>,
     /// Addresses whose budgets it counts in.
     pub(crate) addresses: Vec<IpAddr>,
+    /// The only lease of a suspect host.
+    pub(crate) alone: bool,
 }
 
 impl Lease {
@@ -67,6 +69,7 @@ impl Lease {
             beyond,
             domain,
             addresses: Vec::new(),
+            alone: false,
         }
     }
 

@@ -11,6 +11,9 @@ use std::net::IpAddr;
 /// A host's number, in the order in which hosts became known.
 pub(crate) type HostId = u32;
 
+/// The budget of suspect hosts, held like a domain's: one lease at once. No domain has such a name.
+pub(crate) const SUSPECTS: &str = "\0suspects";
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Schedule {
@@ -82,7 +85,30 @@ impl Schedule {
     pub(crate) fn lease(&mut self, entry: (u64, HostId), end: u64, domain: &str) {
         self.waiting.remove(&entry);
         self.leases.insert((end, entry.1));
+        self.enter(domain);
+    }
+
+    /// Counts one more lease in a budget.
+    pub(crate) fn enter(&mut self, domain: &str) {
         *self.domains.entry(domain.into()).or_default() += 1;
+    }
+
+    /// A suspect's lease is over: every parked suspect waits again, since the first may be held up by its domain.
+    pub(crate) fn suspect_over(&mut self) {
+        self.leave(SUSPECTS);
+        for entry in self.parked.remove(SUSPECTS).unwrap_or_default() {
+            self.parked_at.remove(&entry.1);
+            self.waiting.insert(entry);
+        }
+    }
+
+    fn leave(&mut self, domain: &str) {
+        if let Some(count) = self.domains.get_mut(domain) {
+            *count -= 1;
+            if *count == 0 {
+                self.domains.remove(domain);
+            }
+        }
     }
 
     /// The lease ends at another time now.
@@ -95,12 +121,7 @@ impl Schedule {
     /// The lease is over: its budgets are free, and the first host parked for its domain waits again.
     pub(crate) fn lease_over(&mut self, id: HostId, end: u64, domain: &str, addresses: &[IpAddr]) {
         self.leases.remove(&(end, id));
-        if let Some(count) = self.domains.get_mut(domain) {
-            *count -= 1;
-            if *count == 0 {
-                self.domains.remove(domain);
-            }
-        }
+        self.leave(domain);
         for address in addresses {
             if let Some(count) = self.addresses.get_mut(address) {
                 *count -= 1;
