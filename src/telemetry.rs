@@ -1,6 +1,8 @@
 //! Log lines on stderr and metrics for Prometheus.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::IsTerminal;
+use std::panic::PanicHookInfo;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
@@ -24,6 +26,23 @@ pub fn logs(format: LogFormat, quiet: bool) {
         LogFormat::Text => subscriber.with_target(false).try_init(),
         LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
     };
+    // Panics are caught where they end a page, an actor or an opening, and told there in our words; what Rust
+    // itself would print would break the format of the lines around it.
+    std::panic::set_hook(Box::new(log_panic));
+}
+
+/// One line for a panic, with the backtrace if RUST_BACKTRACE asks for one.
+fn log_panic(info: &PanicHookInfo<'_>) {
+    let backtrace = Backtrace::capture();
+    let backtrace = (backtrace.status() == BacktraceStatus::Captured).then_some(backtrace);
+    tracing::error!(
+        severity = "CRITICAL",
+        thread = std::thread::current().name(),
+        at = info.location().map(tracing::field::display),
+        backtrace = backtrace.map(tracing::field::display),
+        "a panic: {}",
+        info.payload_as_str().unwrap_or("without words")
+    );
 }
 
 /// Installs the metrics recorder and gives what renders it. Must come before the rooms, which keep their meters.

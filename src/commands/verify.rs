@@ -17,8 +17,10 @@ use frontier::store::embedded::{Embedded, EmbeddedOptions};
 use storage::layout::Layout;
 use storage::verify::verify;
 
+use crate::cli::LogFormat;
 use crate::exit::{Code, Failure, chain};
 use crate::identity::failed;
+use crate::telemetry;
 
 /// Fingerprints and queued URLs read from the frontier at once.
 const PIECE: usize = 4_096;
@@ -34,6 +36,7 @@ pub async fn run(dir: &Path) -> Result<Code, Failure> {
             dir.display()
         )));
     }
+    telemetry::logs(LogFormat::Text, true);
     let store = open(dir)?;
     let fingerprints = Fingerprinter {
         seed: store.fingerprint_seed().await.map_err(failed)?,

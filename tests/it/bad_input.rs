@@ -1,7 +1,9 @@
 //! Whatever is wrong with what it is given, the program says so in one clear sentence and an exit code.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
+use std::path::PathBuf;
 
 use kit::dns::Reply;
 use kit::origin::Site;
@@ -9,7 +11,7 @@ use kit::tls::Authority;
 use kit::web::Web;
 
 use crate::archive;
-use crate::crawl::{Crawl, argiope, sentence};
+use crate::crawl::{ARGIOPE, Crawl, PATIENCE, argiope, clean, sentence};
 use crate::stand::Stand;
 
 /// The command is refused before it asks anyone, with a sentence that says this.
@@ -253,32 +255,92 @@ fn a_torn_archive_is_mended_and_said() {
     archive::sound(&crawl);
 }
 
+/// What the frontier's folder holds, byte by byte.
+fn frontier(crawl: &Crawl) -> BTreeMap<PathBuf, Vec<u8>> {
+    let folder = crawl.path("frontier");
+    let files = kit::files::below(&folder).unwrap().into_keys();
+    files
+        .map(|file| {
+            let path = folder.join(file.trim_start_matches('/'));
+            let bytes = fs::read(&path).unwrap();
+            (path, bytes)
+        })
+        .collect()
+}
+
+/// Puts the frontier's folder back as it was.
+fn restore(crawl: &Crawl, files: &BTreeMap<PathBuf, Vec<u8>>) {
+    fs::remove_dir_all(crawl.path("frontier")).unwrap();
+    for (path, bytes) in files {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+}
+
+/// The command and `verify` name the damage and write nothing; false if neither finds any.
+#[track_caller]
+fn is_refused(crawl: &Crawl) -> bool {
+    let before = crawl.ledger();
+    let verify = ["verify", crawl.output().to_str().unwrap()];
+    let verified = kit::process::run(clean(ARGIOPE).args(verify), PATIENCE).unwrap();
+    let ended = crawl.start(&[]).wait(PATIENCE).unwrap();
+    assert_eq!(verified.code, ended.code, "{}\n{}", verified.err, ended.err);
+    for ended in [&verified, &ended] {
+        assert!(!ended.err.contains("panicked at"), "{}", ended.err);
+    }
+    if ended.code == Some(0) {
+        return false;
+    }
+    assert!(matches!(ended.code, Some(4 | 8)), "{:?}", ended.code);
+    for said in [sentence(&verified), sentence(&ended)] {
+        assert!(
+            said.contains("frontier") && said.contains("damaged"),
+            "{said}"
+        );
+    }
+    assert_eq!(crawl.ledger(), before);
+    true
+}
+
 #[test]
 fn a_corrupt_frontier_is_refused_and_left_as_it_is() {
     let (_stand, crawl) = done();
-    let files = || kit::files::below(&crawl.path("frontier")).unwrap();
-    let mut spoilt = 0;
-    for (file, size) in files() {
-        let path = crawl.path("frontier").join(file.trim_start_matches('/'));
-        if size > 0 {
-            let mut bytes = fs::read(&path).unwrap();
-            for byte in &mut bytes {
-                *byte = !*byte;
-            }
-            fs::write(&path, bytes).unwrap();
-            spoilt += 1;
-        }
+    let (sound, outcomes) = (frontier(&crawl), crawl.outcomes());
+    for (path, bytes) in &sound {
+        fs::write(path, bytes.iter().map(|byte| !byte).collect::<Vec<_>>()).unwrap();
     }
-    assert!(spoilt > 0);
-    let before = (files(), crawl.ledger());
-    let ended = crawl.start(&[]).wait(crate::crawl::PATIENCE).unwrap();
-    assert!(
-        matches!(ended.code, Some(4 | 8)),
-        "{:?}\n{}",
-        ended.code,
-        ended.err
-    );
-    assert!(sentence(&ended).contains("frontier"), "{}", ended.err);
-    assert!(!ended.err.contains("panicked at"), "{}", ended.err);
-    assert_eq!((files(), crawl.ledger()), before, "touched");
+    let spoilt = frontier(&crawl);
+    assert!(is_refused(&crawl), "every file is spoilt throughout");
+    assert!(frontier(&crawl) == spoilt, "something was touched");
+    restore(&crawl, &sound);
+    crawl.ends(0);
+    assert_eq!(crawl.outcomes(), outcomes, "mended, it is as it was");
+}
+
+#[test]
+fn one_spoilt_byte_of_the_journal_is_refused_or_costs_nothing() {
+    let (_stand, crawl) = done();
+    let (sound, outcomes) = (frontier(&crawl), crawl.outcomes());
+    let journal = |path: &&PathBuf| path.extension().is_some_and(|end| end == "jnl");
+    let path = sound.keys().find(journal).unwrap();
+    let mut refused = 0;
+    for eighth in 0..8 {
+        let mut bytes = sound[path].clone();
+        let at = bytes.len() * eighth / 8;
+        bytes[at] = !bytes[at];
+        fs::write(path, bytes).unwrap();
+        if is_refused(&crawl) {
+            refused += 1;
+        } else {
+            // Taken for the end of the journal: what stood behind it is done again, and nothing is missing.
+            let again = crawl.outcomes();
+            assert!(
+                outcomes.keys().all(|url| again.contains_key(url)),
+                "lost by byte {at}"
+            );
+            archive::sound(&crawl);
+        }
+        restore(&crawl, &sound);
+    }
+    assert!(refused > 0, "no spoilt byte was noticed");
 }

@@ -180,7 +180,10 @@ impl Crawl {
 pub(crate) fn ended(running: Running, code: i32) -> Ended {
     let ended = running.wait(PATIENCE).unwrap();
     let said = format!("{}{}", ended.out, ended.err);
-    assert!(!said.contains("panicked at"), "{said}");
+    assert!(
+        !said.contains("panicked at") && !said.contains(" a panic: "),
+        "{said}"
+    );
     assert_eq!(
         (ended.code, ended.signal),
         (Some(code), None),

@@ -4,14 +4,24 @@
 //! crawler; what is true they learn from `kit` (the origin's log, nginx, other people's readers).
 //! Start reading at [`crawl::Crawl`], how a story runs the program, then at any story.
 
+#[cfg(test)]
 mod archive;
+#[cfg(test)]
 mod crawl;
+#[cfg(test)]
 mod stand;
 
+#[cfg(test)]
 mod bad_input;
+#[cfg(test)]
 mod crash;
+#[cfg(test)]
 mod memory;
+#[cfg(test)]
 mod polite;
+#[cfg(test)]
 mod real_sites;
+#[cfg(test)]
 mod restart;
+#[cfg(test)]
 mod scope;
