@@ -182,7 +182,7 @@ mod tests {
                 source(text, LINES_MAX).len(),
                 complaints,
                 "{:?}",
-                source(text)
+                source(text, LINES_MAX)
             );
         }
         check("//! Says what it is for.\nfn a() {}\n", 0);
