@@ -1,0 +1,99 @@
+//! What a person and a monitor see while a crawl runs and when it ends.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+
+use kit::until;
+use kit::web::Web;
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::crawl::{Crawl, PATIENCE, ended};
+use crate::stand::Stand;
+
+fn small() -> (Stand, Crawl) {
+    let stand = Stand::of(Web {
+        flaky_every: 0,
+        ..Web::default()
+    });
+    let crawl = stand.crawl().seed(&stand.origin.home());
+    (stand, crawl)
+}
+
+#[test]
+fn log_lines_are_json_when_asked_for_and_quiet_is_quiet() {
+    let (_stand, crawl) = small();
+    let told = crawl.ends_with(&["--delay", "0", "--log-format", "json"], 0);
+    let lines: Vec<Value> = told
+        .err
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert!(
+        lines
+            .iter()
+            .any(|line| line["message"] == "frontier opened"),
+        "{}",
+        told.err
+    );
+    assert!(told.out.contains("pages kept"), "{}", told.out);
+    let quiet = crawl.ends_with(&["--overwrite", "--delay", "0", "--quiet"], 0);
+    assert_eq!((quiet.out.as_str(), quiet.err.as_str()), ("", ""));
+}
+
+#[test]
+fn progress_says_how_far_it_is_and_what_it_waits_for() {
+    let (_stand, crawl) = small();
+    let running = crawl.start(&["--delay", "2s"]);
+    let line = running
+        .wait_line(PATIENCE, |line| line.contains("waiting for the delay of"))
+        .unwrap();
+    for word in [
+        "crawling:",
+        "known",
+        "queued",
+        "pages/s",
+        "h0.zoo.test",
+        "ETA",
+    ] {
+        assert!(line.contains(word), "no {word:?} in {line:?}");
+    }
+    running.signal(Signal::SIGINT).unwrap();
+    let told = ended(running, 11);
+    assert!(
+        told.out.contains("the same command goes on"),
+        "{}",
+        told.out
+    );
+}
+
+#[test]
+fn metrics_are_served_where_asked() {
+    let (stand, crawl) = small();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let running = crawl.start(&["--delay", "200ms", "--metrics-listen", &address.to_string()]);
+    until("requests", PATIENCE, || {
+        (stand.origin.requests() > 3).then_some(())
+    });
+    let text = get(address, "/metrics");
+    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+    assert!(text.contains("# TYPE argiope_"), "{text}");
+    assert!(get(address, "/api/v1/status").starts_with("HTTP/1.1 404"));
+    running.signal(Signal::SIGINT).unwrap();
+    ended(running, 11);
+}
+
+/// The whole answer to a request.
+fn get(address: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
