@@ -9,8 +9,10 @@
 //! Memory: `memory_bytes` for caches, write buffers and the sieve; 24 bytes for every host that waits; about 400
 //! bytes and 16 for each URL of a host that is leased; nothing more for hosts with nothing queued or known URLs.
 
+mod asked;
 mod disk;
 mod hosts;
+mod leases;
 mod open;
 mod settling;
 #[cfg(test)]

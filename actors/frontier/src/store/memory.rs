@@ -4,27 +4,26 @@
 //! other store is held against it by [`super::suite`]. It shares with them only the rules of
 //! [`crate::politeness`] and how places are numbered. Its memory survives [`Memory::crash`], its leases do not.
 
+mod verbs;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use contract::admit::{Admit, Admitted};
-use contract::canonical::Fingerprint;
-use contract::clock::{Clock, millis};
+use contract::admit::Admitted;
+use contract::clock::Clock;
 use contract::control::{FrontierStats, GaveUp};
 use contract::host::{Host, Origin};
-use contract::lease::{
-    Claim, Claimed, EnterAddress, Extend, Lease, Queued, Release, Schedule, Token,
-};
+use contract::lease::{Claim, Claimed, Lease, Queued, Release, Token};
 use contract::link::{Link, LinkKind};
 use contract::page::Fate;
 use contract::robots::RobotsRecord;
 use contract::settle::{Settle, Settled, Settles};
 
+use super::StoredConfig;
 use super::machine::{RETRY, RETRY_TURN, index, retry_due, retry_place};
 use super::time::{Now, StoreTime};
-use super::{QueuePlace, QueuedAt, Store, StoredConfig, Taken};
 use crate::config::Rules;
 use crate::error::StoreError;
 use crate::politeness;
@@ -536,201 +535,5 @@ impl Model {
             ran: self.ran,
             limit_reached: self.rules.limit.is_some_and(|most| self.kept >= most),
         }
-    }
-}
-
-impl Store for Memory {
-    async fn claim(&self, claim: Claim) -> Result<Claimed, StoreError> {
-        self.model().claim(claim)
-    }
-
-    async fn settle(&self, settles: &[Settle]) -> Result<Taken, StoreError> {
-        let mut model = self.model();
-        let now = model.time.now();
-        let mut taken = Taken::default();
-        for settle in settles {
-            for link in &settle.links {
-                model.link(link, &settle.via, false, now, &mut taken.links);
-            }
-            taken.answers.push(model.settle_one(settle, now));
-        }
-        Ok(taken)
-    }
-
-    async fn admit(&self, admit: &Admit) -> Result<Admitted, StoreError> {
-        let mut model = self.model();
-        let now = model.time.now();
-        let mut admitted = Admitted::default();
-        for link in &admit.links {
-            model.link(link, &admit.via, admit.force, now, &mut admitted);
-        }
-        Ok(admitted)
-    }
-
-    async fn extend(&self, extend: &Extend) -> Result<Option<Duration>, StoreError> {
-        let mut model = self.model();
-        let (now, term) = (model.time.now(), model.rules.lease);
-        let at = model.leased(&extend.host, extend.token);
-        let lease = at.and_then(|at| model.hosts[at].lease.as_mut());
-        Ok(lease
-            .filter(|lease| lease.handed.is_none() && lease.end > now.ms())
-            .map(|lease| {
-                lease.end = lease.end.max(now.ms_after(Duration::ZERO, term));
-                term
-            }))
-    }
-
-    async fn release(
-        &self,
-        release: &Release,
-        since_end: Option<Duration>,
-    ) -> Result<(), StoreError> {
-        self.model().release(release, since_end);
-        Ok(())
-    }
-
-    async fn schedule(&self, wants: &Schedule) -> Result<(), StoreError> {
-        let mut model = self.model();
-        let now = model.time.now();
-        if let Some(at) = model.find(&wants.host) {
-            let host = &mut model.hosts[at];
-            host.learned = wants
-                .delay
-                .map_or(host.learned, |delay| Duration::from_millis(millis(delay)));
-            if let Some(rest) = wants.rest {
-                host.next_ok = host.next_ok.max(now.ms_after(Duration::ZERO, rest));
-            }
-        }
-        Ok(())
-    }
-
-    async fn enter_address(&self, enter: &EnterAddress) -> Result<bool, StoreError> {
-        let mut model = self.model();
-        let most = model.rules.address_leases_max;
-        let leases = model.hosts.iter().filter_map(|host| host.lease.as_ref());
-        let there = leases
-            .filter(|l| l.addresses.contains(&enter.address))
-            .count();
-        let Some(at) = model.leased(&enter.host, enter.token) else {
-            return Ok(false);
-        };
-        let Some(lease) = &mut model.hosts[at].lease else {
-            return Ok(false);
-        };
-        if lease.addresses.contains(&enter.address) {
-            return Ok(true);
-        }
-        let room = most.is_none_or(|most| there < most as usize);
-        if room {
-            lease.addresses.push(enter.address);
-        }
-        Ok(room)
-    }
-
-    async fn pause(&self) -> Result<(), StoreError> {
-        self.model().paused = true;
-        Ok(())
-    }
-
-    async fn resume(&self) -> Result<(), StoreError> {
-        self.model().paused = false;
-        Ok(())
-    }
-
-    async fn stats(&self) -> Result<FrontierStats, StoreError> {
-        Ok(self.model().stats())
-    }
-
-    async fn next_wake(&self) -> Result<Option<Duration>, StoreError> {
-        let model = self.model();
-        let now = model.time.now();
-        let dues = (0..model.hosts.len())
-            .filter(|_| model.allowance() > 0)
-            .filter(|&at| model.domain_has_room(at) || model.due(at) > Some(now.ms()))
-            .filter_map(|at| model.due(at));
-        let leases = model.hosts.iter().filter_map(|host| host.lease.as_ref());
-        let first = dues.chain(leases.map(|lease| lease.end)).min();
-        let first = first.filter(|_| !model.paused);
-        Ok(first.map(|at| Duration::from_micros((at * 1_000).saturating_sub(now.0))))
-    }
-
-    async fn flush(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn gave_up(&self, told: u64) -> Result<Vec<GaveUp>, StoreError> {
-        let mut model = self.model();
-        model.given_up.retain(|gave| gave.number > told);
-        Ok(model.given_up.clone())
-    }
-
-    async fn seeds(&self) -> Result<Vec<String>, StoreError> {
-        let model = self.model();
-        let seeds = model.exact.iter().filter(|(_, seed)| **seed);
-        Ok(seeds.map(|(url, _)| url.clone()).collect())
-    }
-
-    async fn add_running_time(&self, more: Duration) -> Result<Duration, StoreError> {
-        let mut model = self.model();
-        model.ran += Duration::from_millis(millis(more));
-        Ok(model.ran)
-    }
-
-    async fn fingerprint_seed(&self) -> Result<u64, StoreError> {
-        Ok(0)
-    }
-
-    async fn config(&self) -> Result<Option<StoredConfig>, StoreError> {
-        Ok(self.model().config.clone())
-    }
-
-    async fn set_config(&self, bytes: &[u8]) -> Result<u64, StoreError> {
-        let mut model = self.model();
-        let known = model.config.take();
-        let version = match &known {
-            Some(known) if known.bytes == bytes => known.version,
-            Some(known) => known.version + 1,
-            None => 1,
-        };
-        model.config = Some(StoredConfig {
-            version,
-            bytes: bytes.to_vec(),
-        });
-        Ok(version)
-    }
-
-    async fn known_after(
-        &self,
-        after: Option<Fingerprint>,
-        most: usize,
-    ) -> Result<Vec<Fingerprint>, StoreError> {
-        let model = self.model();
-        let later = model.known.iter().copied().map(Fingerprint);
-        Ok(later.filter(|&one| Some(one) > after).take(most).collect())
-    }
-
-    async fn queued_after(
-        &self,
-        after: Option<QueuePlace>,
-        most: usize,
-    ) -> Result<Vec<QueuedAt>, StoreError> {
-        let model = self.model();
-        let mut all: Vec<QueuedAt> = model
-            .queue
-            .iter()
-            .map(|item| QueuedAt {
-                at: QueuePlace {
-                    host: u32::try_from(item.host).expect("a test has few hosts"),
-                    class: item.class,
-                    place: item.place,
-                },
-                host: model.hosts[item.host].host.clone(),
-                queued: item.queued.clone(),
-            })
-            .collect();
-        all.sort_by_key(|item| item.at);
-        all.retain(|item| Some(item.at) > after);
-        all.truncate(most);
-        Ok(all)
     }
 }

@@ -1,0 +1,129 @@
+//! What the store is asked about itself, and told for good: figures, orders, configuration, contents.
+
+use std::time::Duration;
+
+use contract::canonical::Fingerprint;
+use contract::clock::millis;
+use contract::control::FrontierStats;
+
+use super::disk::queue_key;
+use super::work::{Work, unreadable, usual};
+use crate::error::StoreError;
+use crate::events;
+use crate::store::{QueuePlace, QueuedAt, StoredConfig};
+
+impl Work {
+    pub(super) fn set_paused(&mut self, paused: bool) -> Result<(), StoreError> {
+        let mut change = self.begin();
+        self.counters.paused = paused;
+        change.counted = true;
+        self.commit(change)
+    }
+
+    pub(super) fn stats(&mut self) -> Result<FrontierStats, StoreError> {
+        let now = self.time.now();
+        let next = match self.schedule.next() {
+            Some(entry @ (_, id)) => {
+                let host = self.hosts.get(&self.disk, id)?.host.to_string();
+                self.until(now, Some(entry)).map(|until| (host, until))
+            }
+            None => None,
+        };
+        let stats = FrontierStats {
+            known: self.counters.known,
+            queued: self.counters.queued,
+            done: self.counters.done,
+            kept: self.counters.kept,
+            bytes: self.counters.bytes,
+            leases: u64::try_from(self.schedule.leases()).unwrap_or(u64::MAX),
+            hosts_active: self.active,
+            hosts_waiting: u64::try_from(self.schedule.not_due(now.ms())).unwrap_or(u64::MAX),
+            next,
+            paused: self.counters.paused,
+            ran: Duration::from_millis(self.counters.ran_ms),
+            limit_reached: self
+                .rules
+                .limit
+                .is_some_and(|most| self.counters.kept >= most),
+        };
+        events::Stands { stats: &stats }.emit();
+        Ok(stats)
+    }
+
+    pub(super) fn next_wake(&self) -> Option<Duration> {
+        if self.counters.paused {
+            return None;
+        }
+        let waiting = self.schedule.next().filter(|_| self.allowance() > 0);
+        let entry = waiting.into_iter().chain(self.schedule.first_end()).min();
+        self.until(self.time.now(), entry)
+    }
+
+    pub(super) fn flush(&mut self) -> Result<(), StoreError> {
+        self.disk.flush()
+    }
+
+    pub(super) fn add_running_time(&mut self, more: Duration) -> Result<Duration, StoreError> {
+        let mut change = self.begin();
+        self.counters.ran_ms = self.counters.ran_ms.saturating_add(millis(more));
+        change.counted = true;
+        let whole = Duration::from_millis(self.counters.ran_ms);
+        self.commit(change)?;
+        Ok(whole)
+    }
+
+    pub(super) fn config(&self) -> Result<Option<StoredConfig>, StoreError> {
+        let found: Option<(u64, Vec<u8>)> = self.disk.meta("config")?;
+        Ok(found.map(|(version, bytes)| StoredConfig { version, bytes }))
+    }
+
+    pub(super) fn set_config(&mut self, bytes: &[u8]) -> Result<u64, StoreError> {
+        let mut change = self.begin();
+        let known = self.config()?;
+        if let Some(known) = &known
+            && known.bytes == bytes
+        {
+            return Ok(known.version);
+        }
+        let version = known.map_or(0, |known| known.version) + 1;
+        self.disk
+            .put_meta(&mut change.batch, "config", &(version, bytes))?;
+        self.commit(change)?;
+        Ok(version)
+    }
+
+    pub(super) fn known_after(
+        &self,
+        after: Option<Fingerprint>,
+        most: usize,
+    ) -> Result<Vec<Fingerprint>, StoreError> {
+        let from = match after {
+            None => 0,
+            Some(Fingerprint(u64::MAX)) => return Ok(Vec::new()),
+            Some(Fingerprint(last)) => last + 1,
+        };
+        let known = self.disk.seen_from(from).take(most);
+        known.map(|found| found.map(Fingerprint)).collect()
+    }
+
+    pub(super) fn queued_after(
+        &mut self,
+        after: Option<QueuePlace>,
+        most: usize,
+    ) -> Result<Vec<QueuedAt>, StoreError> {
+        let from = after.map_or([0; 13], |at| {
+            queue_key(at.host, at.class, at.place.saturating_add(1))
+        });
+        let mut found = Vec::new();
+        for element in self.disk.queue_from(from).take(most) {
+            let ((host, class, place), bytes) = element?;
+            let state = self.hosts.get(&self.disk, host)?;
+            found.push(QueuedAt {
+                at: QueuePlace { host, class, place },
+                host: state.host.clone(),
+                queued: usual(state).decode(&bytes).map_err(unreadable)?,
+            });
+        }
+        Ok(found)
+    }
+}
