@@ -190,13 +190,9 @@ pub fn warc_info(settings: &Settings) -> Vec<(String, String)> {
 
 /// A store's error as the program's.
 pub fn failed(error: StoreError) -> Failure {
-    let code = match (&error, error.class()) {
-        (StoreError::Write(source) | StoreError::Folder { source, .. }, _)
-            if FaultKind::of_io(source) == FaultKind::DiskFull =>
-        {
-            Code::DiskFull
-        }
-        (StoreError::Folder { .. }, _) | (_, ErrorClass::Permanent) => Code::BadInput,
+    let code = match (&error, error.class(), error.fault()) {
+        (_, _, FaultKind::DiskFull) => Code::DiskFull,
+        (StoreError::Folder { .. }, ..) | (_, ErrorClass::Permanent, _) => Code::BadInput,
         _ => Code::Store,
     };
     Failure::new(code, chain(&error))

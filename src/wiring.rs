@@ -130,10 +130,14 @@ impl Generation {
         // FRONTIER: answers and never asks. The sum of the slots below is its mailbox.
         let frontier = {
             let (store, clock, bell) = (store.clone(), plan.clock.clone(), bell.clone());
-            let (slots, beacon) = (frontier_config.slots_max, beacon("frontier"));
+            let (slots, health, beacon) = (
+                frontier_config.slots_max,
+                health.clone(),
+                beacon("frontier"),
+            );
             threads
                 .start("frontier", move || {
-                    Ok::<_, Failure>(Frontier::new(store, clock, bell, slots, beacon))
+                    Ok::<_, Failure>(Frontier::new(store, clock, bell, slots, health, beacon))
                 })
                 .await?
         };

@@ -41,10 +41,7 @@ fn kill_it_as_often_as_you_like() {
     let origin = &stand.origin;
     let truth = origin.truth(|_| true);
     assert!(truth.pages.len() >= 1_000 && truth.hosts.len() >= 20);
-    // A URL that is first in its host's lease at three deaths in a row is quarantined as their cause. Kills this
-    // close to each other make innocent ones look so; here nothing but exact coverage will do.
-    let crawl = stand.crawl().config("[pace]\ntries-max = 9\n");
-    let crawl = crawl.seed(&origin.home()).flags(&[
+    let crawl = stand.crawl().seed(&origin.home()).flags(&[
         "--scope-type",
         "domain",
         "--delay",

@@ -14,6 +14,7 @@ use contract::admit::{Admit, FrontierError};
 use contract::beacon::Beacon;
 use contract::clock::{Boot, Clock};
 use contract::control::{FrontierOrder, FrontierReport, GivenUp};
+use contract::health::{Fault, Health};
 use contract::lease::{Bell, Claim, EnterAddress, Extend, Release, Schedule};
 use contract::outbox::{Ask, Slot, Work};
 use contract::settle::SettleBatch;
@@ -32,18 +33,27 @@ pub struct Frontier<S: Store> {
     bell: Bell,
     slots_max: usize,
     alarm: Option<(Boot, SpawnHandle)>,
+    health: Health,
     _beacon: Beacon,
 }
 
 impl<S: Store> Frontier<S> {
     /// The room over an open store. `slots_max` is the sum of the slots of its outboxes.
-    pub fn new(store: Arc<S>, clock: Clock, bell: Bell, slots_max: usize, beacon: Beacon) -> Self {
+    pub fn new(
+        store: Arc<S>,
+        clock: Clock,
+        bell: Bell,
+        slots_max: usize,
+        health: Health,
+        beacon: Beacon,
+    ) -> Self {
         Self {
             store,
             clock,
             bell,
             slots_max,
             alarm: None,
+            health,
             _beacon: beacon,
         }
     }
@@ -75,6 +85,15 @@ impl<S: Store> Frontier<S> {
                         error: &error,
                     }
                     .emit();
+                    // A store that failed once refuses everything until it is opened again.
+                    let kind = error.fault();
+                    let detail = FrontierError::from(error);
+                    room.health.report(Fault {
+                        room: "frontier",
+                        kind,
+                        detail: detail.to_string(),
+                    });
+                    return detail;
                 }
                 FrontierError::from(error)
             })

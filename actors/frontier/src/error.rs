@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use contract::admit::FrontierError;
 use contract::codec::CodecError;
 use contract::error::ErrorClass;
+use contract::health::FaultKind;
 
 /// Why a store could not be opened or did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +85,19 @@ impl StoreError {
             | Self::Engine(_)
             | Self::BrokeDown(_)
             | Self::Broken => ErrorClass::System,
+        }
+    }
+}
+
+impl StoreError {
+    /// The node's fault that this is.
+    pub fn fault(&self) -> FaultKind {
+        match self {
+            Self::Write(source) | Self::Folder { source, .. } => match FaultKind::of_io(source) {
+                FaultKind::Other => FaultKind::Store,
+                kind => kind,
+            },
+            _ => FaultKind::Store,
         }
     }
 }

@@ -20,6 +20,13 @@ pub fn delay(ours: Duration, learned: Duration) -> Duration {
     ours.max(learned)
 }
 
+/// How long a host rests after a process has died while its lease was to blame, for the n-th time in a row: so that
+/// others come before it, and kills in quick succession do not meet it each time.
+pub fn blamed_rest(failures: u8) -> Duration {
+    const EACH: Duration = Duration::from_secs(2);
+    EACH * u32::from(failures)
+}
+
 /// How many URLs fit into a lease of this term: at least one, at most `asked`; one after a lease that ran out.
 pub fn urls_per_lease(term: Duration, delay: Duration, failures: u8, asked: usize) -> usize {
     if failures > 0 {

@@ -41,7 +41,15 @@ fn open<S: Store>(store: S, clock: &Clock) -> Doors {
     let (to, died) = mpsc::channel(1);
     let bell = Bell::default();
     let beacon = Beacon::new("frontier", to);
-    let room = Frontier::new(Arc::new(store), clock.clone(), bell.clone(), 64, beacon).start();
+    let room = Frontier::new(
+        Arc::new(store),
+        clock.clone(),
+        bell.clone(),
+        64,
+        Health::default(),
+        beacon,
+    )
+    .start();
     Doors {
         claim: Outbox::new("lease", vec![room.clone().recipient()], 8, LONG),
         settle: Outbox::new("settle", vec![room.clone().recipient()], 8, LONG),

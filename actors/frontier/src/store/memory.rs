@@ -124,11 +124,17 @@ impl Memory {
                 let head = items
                     .first()
                     .filter(|&&place| is_blamed && place <= lease.last);
-                if let Some(&place) = head {
+                let head = head.copied();
+                if let Some(place) = head {
                     model.burn(at, lease.class, place);
                 }
                 model.fence(at, now);
-                model.hosts[at].suspect = true;
+                let host = &mut model.hosts[at];
+                host.suspect = true;
+                if head.is_some() {
+                    let rest = politeness::blamed_rest(host.failures);
+                    host.next_ok = host.next_ok.max(now.ms_after(Duration::ZERO, rest));
+                }
             }
         }
     }

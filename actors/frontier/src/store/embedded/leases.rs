@@ -17,6 +17,7 @@ use super::disk::queue_key;
 use super::work::{Change, Work, unreadable, usual};
 use crate::error::StoreError;
 use crate::events;
+use crate::politeness;
 use crate::store::machine::index;
 use crate::store::machine::lease::Lease;
 use crate::store::machine::schedule::HostId;
@@ -179,8 +180,10 @@ impl Work {
             let head = state.record.heads[at];
             let first = self.disk.elements(id, out.class, head).next().transpose()?;
             let is_blamed = out.alone || only;
-            let blamed = first.filter(|(place, _)| is_blamed && *place <= out.last);
-            if let Some((place, _)) = blamed
+            let blamed = first
+                .map(|(place, _)| place)
+                .filter(|&place| is_blamed && place <= out.last);
+            if let Some(place) = blamed
                 && self.burn(id, token, (out.class, place), &mut change)?
             {
                 let next = self.disk.elements(id, out.class, place + 1).next();
@@ -194,6 +197,11 @@ impl Work {
             let state = self.hosts.change(&self.disk, id)?;
             state.record.fence(change.now, ours);
             state.record.suspect = true;
+            if blamed.is_some() {
+                let rest = politeness::blamed_rest(state.record.failures);
+                let rested = change.now.ms_after(Duration::ZERO, rest);
+                state.record.next_ok = state.record.next_ok.max(rested);
+            }
             let after = state.scheduled();
             self.schedule.moved(id, before, after);
         }
