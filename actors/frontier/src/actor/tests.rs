@@ -4,6 +4,7 @@ use contract::canonical::Fingerprint;
 use contract::clock::Wall;
 use contract::error::ErrorClass;
 use contract::fault::FailPlan;
+use contract::health::FaultKind;
 use contract::host::Host;
 use contract::link::{Link, LinkKind};
 use contract::outbox::Outbox;
@@ -30,6 +31,7 @@ struct Doors {
     order: Outbox<FrontierOrder>,
     bell: Bell,
     clock: Clock,
+    health: Health,
     died: mpsc::Receiver<contract::beacon::Died>,
 }
 
@@ -40,13 +42,13 @@ fn rules() -> Rules {
 fn open<S: Store>(store: S, clock: &Clock) -> Doors {
     let (to, died) = mpsc::channel(1);
     let bell = Bell::default();
-    let beacon = Beacon::new("frontier", to);
+    let (health, beacon) = (Health::default(), Beacon::new("frontier", to));
     let room = Frontier::new(
         Arc::new(store),
         clock.clone(),
         bell.clone(),
         64,
-        Health::default(),
+        health.clone(),
         beacon,
     )
     .start();
@@ -59,6 +61,7 @@ fn open<S: Store>(store: S, clock: &Clock) -> Doors {
         order: Outbox::new("order", vec![room.recipient()], 8, LONG),
         bell,
         clock: clock.clone(),
+        health,
         died,
     }
 }
@@ -193,6 +196,8 @@ async fn a_full_disk_is_told_as_the_stores_failure() {
     let failed = doors.admit.ask(links(2)).await.unwrap().unwrap_err();
     assert_eq!(failed.class(), ErrorClass::System);
     assert!(failed.to_string().contains("No space left"), "{failed}");
+    let fault = doors.health.fault().expect("the coordinator is told");
+    assert_eq!((fault.room, fault.kind), ("frontier", FaultKind::DiskFull));
     let failed = doors.claim.ask(ONE).await.unwrap().unwrap_err();
     assert!(failed.to_string().contains("opened again"), "{failed}");
     // The room lives until its owner ends it; then its light says that it went quietly.
