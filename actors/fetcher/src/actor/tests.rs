@@ -1,3 +1,5 @@
+//! The actor against fake neighbours and real sockets: claims, drain, death.
+
 use std::collections::VecDeque;
 use std::sync::Mutex;
 

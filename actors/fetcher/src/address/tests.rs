@@ -1,3 +1,5 @@
+//! Every special-purpose range, in every form an address takes.
+
 use super::*;
 
 #[track_caller]

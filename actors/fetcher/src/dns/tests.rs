@@ -1,3 +1,5 @@
+//! The resolver against a DNS server of the test's own.
+
 use std::collections::HashMap;
 use std::sync::Mutex;
 

@@ -1,3 +1,5 @@
+//! What each failure of the transport becomes.
+
 use super::*;
 
 #[test]

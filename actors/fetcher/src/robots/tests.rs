@@ -1,3 +1,5 @@
+//! robots.txt by the RFC's and Google's documented examples, and against a model.
+
 use super::*;
 
 const AGENT: &str = "argiope";

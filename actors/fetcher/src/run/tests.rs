@@ -1,3 +1,5 @@
+//! A lease's run against raw sockets and a manual frontier: order, pace, retries, robots, drain.
+
 mod robots;
 
 use contract::cause::Cancel;
