@@ -233,6 +233,13 @@ fn report(
         "  peak RSS            {:>10.1} MB",
         figure("/rss_peak_bytes") / 1e6
     )?;
+    let frontier: u64 = kit::files::below(&output.join("frontier"))?.values().sum();
+    writeln!(
+        out,
+        "  frontier bytes/URL  {:>10.1}   (on disk, of {:.0} known; RAM: cargo bench -p frontier)",
+        frontier as f64 / figure("/frontier/known"),
+        figure("/frontier/known")
+    )?;
     writeln!(
         out,
         "  archive bytes/page  {:>10.0}",

@@ -17,8 +17,18 @@ pub(crate) fn root() -> &'static Path {
 
 /// Times the farm (`benches/farm.rs`) with the words given. `--smoke` only shows that it works: a small farm, and
 /// the dev profile that the tests have built already, so its figures are not for quoting.
+/// `frontier` and `parser`, as the first word, time those rooms alone.
 pub(crate) fn bench(words: &[String]) -> Result<()> {
     let mut command = Command::new("cargo");
+    let room = words.first().and_then(|word| match word.as_str() {
+        "frontier" => Some(["frontier", "frontier"]),
+        "parser" => Some(["parser", "pages"]),
+        _ => None,
+    });
+    if let Some([package, bench]) = room {
+        command.args(["bench", "--package", package, "--bench", bench, "--"]);
+        return run(command.args(&words[1..]));
+    }
     // Of the whole workspace, so that features unite as in a test run and nothing is built twice.
     command.args(["bench", "--workspace", "--bench", "farm"]);
     if words.iter().any(|word| word == "--smoke") {
