@@ -15,7 +15,7 @@ use crate::stand::Stand;
 
 const KILLS: usize = 22;
 const FETCHERS: usize = 2;
-const CONCURRENCY: usize = 16;
+const CONCURRENCY: usize = 6;
 const DELAY: Duration = Duration::from_millis(20);
 
 /// Kills at moments spread over the crawl: one in each of as many equal parts of its requests, where, chance decides.
