@@ -1,3 +1,5 @@
+//! One exchange against raw sockets: limits, cuts, heads byte for byte.
+
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
