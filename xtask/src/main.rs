@@ -20,7 +20,7 @@ struct Verb {
 const VERBS: &[Verb] = &[
     Verb {
         name: "bench",
-        about: "time the whole path: [docs|slow] [--hosts N] [--smoke] [-- CRAWL FLAGS]",
+        about: "time the whole path: [docs|slow] [--hosts N] [--smoke] [-- CRAWL FLAGS]; or one room: frontier|parser …",
         act: run::bench,
     },
     Verb {
