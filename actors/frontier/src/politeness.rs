@@ -11,7 +11,7 @@ use contract::lease::Token;
 /// What one request takes beside the delay, when a lease's size is reckoned.
 const FETCH_USUAL: Duration = Duration::from_millis(500);
 /// The first retry waits about this long.
-const BACKOFF_FIRST: Duration = Duration::from_secs(30);
+const BACKOFF_FIRST: Duration = Duration::from_secs(5);
 /// No retry waits longer than about this, unless the host asked for it.
 const BACKOFF_MAX: Duration = Duration::from_secs(3_600);
 
@@ -37,7 +37,7 @@ pub fn urls_per_lease(term: Duration, delay: Duration, failures: u8, asked: usiz
     fit.max(1).min(asked)
 }
 
-/// How long a URL waits whose try number `tries` (from 1) has ended: doubling from half a minute, drawn evenly
+/// How long a URL waits whose try number `tries` (from 1) has ended: doubling from five seconds, drawn evenly
 /// around it, never less than `least`. The draw depends on the lease and the place in it, so that a settle that
 /// is sent twice decides alike and URLs that failed together do not come back together.
 pub fn backoff(tries: u8, least: Duration, token: Token, position: u32) -> Duration {
@@ -84,7 +84,7 @@ mod tests {
         assert_ne!(backoff(1, none, token, 3), backoff(1, none, token, 4));
         for tries in 1..=u8::MAX {
             let wait = backoff(tries, none, token, 0);
-            assert!(wait >= Duration::from_secs(15) && wait < BACKOFF_MAX * 3 / 2);
+            assert!(wait >= BACKOFF_FIRST / 2 && wait < BACKOFF_MAX * 3 / 2);
             let day = Duration::from_secs(86_400);
             assert_eq!(backoff(tries, day, token, 0), day);
         }
