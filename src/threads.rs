@@ -73,3 +73,62 @@ impl Threads {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix::{Handler, Message};
+    use contract::beacon::{Beacon, Died};
+    use tokio::sync::mpsc;
+
+    struct Fragile(#[expect(dead_code, reason = "held for its Drop")] Beacon);
+    impl Actor for Fragile {
+        type Context = Context<Self>;
+    }
+    #[derive(Message)]
+    #[rtype(result = "()")]
+    struct Break;
+    impl Handler<Break> for Fragile {
+        type Result = ();
+        fn handle(&mut self, _: Break, _: &mut Context<Self>) {
+            panic!("on purpose");
+        }
+    }
+
+    #[actix::test]
+    async fn a_panic_is_told_and_the_threads_end_all_the_same() {
+        let (tell, mut died) = mpsc::channel(2);
+        let mut threads = Threads::default();
+        let fragile = |name: &str| Fragile(Beacon::new(name, tell.clone()));
+        let (one, other) = (fragile("one"), fragile("other"));
+        let broken = threads.start("one", move || Ok(one)).await.unwrap();
+        let whole = threads.start("other", move || Ok(other)).await.unwrap();
+        assert!(broken.send(Break).await.is_err());
+        assert_eq!(
+            died.recv().await,
+            Some(Died {
+                actor: "one".into(),
+                panicking: true
+            })
+        );
+        assert!(whole.connected(), "its neighbour lives");
+        threads.end().await;
+        assert_eq!(
+            died.recv().await,
+            Some(Died {
+                actor: "other".into(),
+                panicking: false
+            })
+        );
+    }
+
+    #[actix::test]
+    async fn a_room_that_cannot_start_says_why() {
+        let mut threads = Threads::default();
+        let refused: Result<Addr<Fragile>, _> = threads
+            .start("storage", || Err(Failure::input("no such folder")))
+            .await;
+        assert_eq!(refused.map(drop).unwrap_err().message, "no such folder");
+        threads.end().await;
+    }
+}

@@ -5,7 +5,8 @@
 //! The seed set grows while a crawl runs (a seed's redirect target becomes a seed), so it stands behind a lock
 //! that readers hold for a decision only. Start at [`Scope::decide`].
 
-use std::sync::RwLock;
+use std::collections::{HashMap, HashSet};
+use std::sync::{PoisonError, RwLock};
 
 use regex::RegexSet;
 use url::Url;
@@ -24,14 +25,21 @@ pub struct Scope {
     config: ScopeConfig,
     include: RegexSet,
     exclude: RegexSet,
-    seeds: RwLock<Vec<SeedRule>>,
+    seeds: RwLock<Seeds>,
 }
 
-/// What a seed lets in.
+/// What the seeds let in, found by host: a crawl may have a hundred thousand of them.
+#[derive(Debug, Default)]
+struct Seeds {
+    /// By host without `www.`.
+    by_host: HashMap<String, Vec<SeedRule>>,
+    domains: HashSet<String>,
+}
+
+/// What a seed lets in on its host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct SeedRule {
-    host: String,
-    domain: String,
+    /// A port that the seed names must be the same one.
     port: Option<u16>,
     /// The seed's path up to and with its last slash.
     directory: String,
@@ -114,15 +122,26 @@ impl Scope {
 
     /// Lets in what a seed lets in; idempotent.
     pub fn add_seed(&self, seed: &Url) {
-        let Some(rule) = SeedRule::of(seed) else {
-            return;
+        let Some(host) = Host::of(seed) else { return };
+        let path = seed.path();
+        let rule = SeedRule {
+            port: seed.port(),
+            directory: path
+                .rfind('/')
+                .map_or("/", |slash| &path[..=slash])
+                .to_owned(),
+            url: without_fragment(seed.as_str()).to_owned(),
         };
-        let mut seeds = self
-            .seeds
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if !seeds.contains(&rule) {
-            seeds.push(rule);
+        let mut seeds = self.seeds.write().unwrap_or_else(PoisonError::into_inner);
+        if !seeds.domains.contains(host.domain()) {
+            seeds.domains.insert(host.domain().to_owned());
+        }
+        let rules = seeds
+            .by_host
+            .entry(without_www(host.as_str()).to_owned())
+            .or_default();
+        if !rules.contains(&rule) {
+            rules.push(rule);
         }
     }
 
@@ -178,36 +197,30 @@ impl Scope {
         if !self.include.is_empty() && self.include.is_match(url.url) {
             return true;
         }
-        let seeds = self
-            .seeds
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let seeds = self.seeds.read().unwrap_or_else(PoisonError::into_inner);
         match self.config.scope_type {
             ScopeType::Any => true,
             ScopeType::Custom => false,
             ScopeType::Page => seeds
-                .iter()
+                .of_host(url)
                 .any(|seed| seed.url == without_fragment(url.url)),
-            ScopeType::Host => seeds.iter().any(|seed| seed.is_host_of(url)),
+            ScopeType::Host => seeds.of_host(url).next().is_some(),
             ScopeType::Prefix => seeds
-                .iter()
-                .any(|seed| seed.is_host_of(url) && url.path.starts_with(seed.directory.as_str())),
-            ScopeType::Domain => is_domain_of(&seeds, url.host),
+                .of_host(url)
+                .any(|seed| url.path.starts_with(seed.directory.as_str())),
+            ScopeType::Domain => seeds.has_domain_of(url.host),
         }
     }
 
     /// Whether the crawl has business on `url`'s host: a sitemap of any other host has nothing to say to it.
     pub fn has_host(&self, url: &Url) -> bool {
-        let seeds = self
-            .seeds
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let seeds = self.seeds.read().unwrap_or_else(PoisonError::into_inner);
         match self.config.scope_type {
             // Where patterns decide, any host may have what they match.
             ScopeType::Any | ScopeType::Custom => true,
-            ScopeType::Domain => is_domain_of(&seeds, url.host_str().unwrap_or_default()),
+            ScopeType::Domain => seeds.has_domain_of(url.host_str().unwrap_or_default()),
             ScopeType::Page | ScopeType::Host | ScopeType::Prefix => {
-                seeds.iter().any(|seed| seed.is_host_of(url.into()))
+                seeds.of_host(url.into()).next().is_some()
             }
         }
     }
@@ -225,34 +238,22 @@ impl Scope {
     }
 }
 
-impl SeedRule {
-    fn of(seed: &Url) -> Option<Self> {
-        let host = Host::of(seed)?;
-        let path = seed.path();
-        let directory = path.rfind('/').map_or("/", |slash| &path[..=slash]);
-        Some(Self {
-            host: without_www(host.as_str()).to_owned(),
-            domain: host.domain().to_owned(),
-            port: seed.port(),
-            directory: directory.to_owned(),
-            url: without_fragment(seed.as_str()).to_owned(),
-        })
+impl Seeds {
+    /// The seeds on the URL's host and port.
+    fn of_host<'s>(&'s self, url: UrlParts<'_>) -> impl Iterator<Item = &'s SeedRule> {
+        let name = url.host.strip_suffix('.').unwrap_or(url.host);
+        let rules = self.by_host.get(without_www(name)).into_iter().flatten();
+        rules.filter(move |seed| seed.port == url.port)
     }
 
-    /// Same host; a port that the seed names must be the same one.
-    fn is_host_of(&self, url: UrlParts<'_>) -> bool {
-        let name = url.host.strip_suffix('.').unwrap_or(url.host);
-        without_www(name) == self.host && url.port == self.port
+    fn has_domain_of(&self, host: &str) -> bool {
+        let host = Host::from_stored(host.strip_suffix('.').unwrap_or(host));
+        self.domains.contains(host.domain())
     }
 }
 
 fn without_www(host: &str) -> &str {
     host.strip_prefix("www.").unwrap_or(host)
-}
-
-fn is_domain_of(seeds: &[SeedRule], host: &str) -> bool {
-    let host = Host::from_stored(host.strip_suffix('.').unwrap_or(host));
-    seeds.iter().any(|seed| seed.domain == host.domain())
 }
 
 fn without_fragment(url: &str) -> &str {
