@@ -38,7 +38,7 @@ use crate::address::Dial;
 use crate::clients::{Clients, Mould};
 use crate::config::{ConfigError, FetcherConfig};
 use crate::dns::{Dns, DnsLoad, DnsSetupError};
-use crate::events;
+use crate::events::{self, Meters};
 use crate::gather::SpillDir;
 use crate::http::{Exchanger, Times};
 use crate::run::work_off;
@@ -136,6 +136,7 @@ impl Fetcher {
             doors: parts.doors,
             gauge: parts.gauge,
             health: parts.health,
+            meters: Meters::new(),
             dial: parts.dial,
             dns,
             exchanger,
@@ -298,7 +299,7 @@ async fn claim(claiming: Claiming) {
             }
         }
         let load = shell.dns.load();
-        events::dns(told, load);
+        shell.meters.dns(told, load);
         told = load;
     }
 }

@@ -16,8 +16,9 @@ use rustls::ClientConfig;
 use crate::dialling::{Watch, WatchLayer};
 use crate::dns::{Dns, ForReqwest};
 
-/// Header lines of an answer; hyper's own bound of 100 refuses sites that are in use.
-const HEADERS_MAX: usize = 512;
+/// Header lines of an answer; hyper's own bound of 100 refuses sites that are in use. Not more than it takes: hyper
+/// clears room for so many (64 bytes each) before it reads an answer's head.
+const HEADERS_MAX: usize = 256;
 
 /// A client and the watch on its connector.
 #[derive(Clone, Debug)]

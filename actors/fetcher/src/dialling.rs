@@ -6,8 +6,8 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use contract::clock::{Boot, Clock};
@@ -73,17 +73,34 @@ impl<S> Layer<S> for WatchLayer {
 
     fn layer(&self, inner: S) -> Watched<S> {
         Watched {
-            inner,
+            inner: Arc::new(Mutex::new(inner)),
             watch: self.0.clone(),
         }
     }
 }
 
-/// A connector that reports.
-#[derive(Clone, Debug)]
+/// A connector that reports. Its copies share the one that connects: reqwest copies its connector several times a
+/// request, also for the requests that a kept connection serves, and that one is dear to copy.
+#[derive(Debug)]
 pub(crate) struct Watched<S> {
-    inner: S,
+    inner: Arc<Mutex<S>>,
     watch: Arc<Watch>,
+}
+
+impl<S> Clone for Watched<S> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            watch: self.watch.clone(),
+        }
+    }
+}
+
+impl<S> Watched<S> {
+    fn inner(&self) -> MutexGuard<'_, S> {
+        // The connector keeps nothing between calls that a panic could leave half done.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl<S, Target> Service<Target> for Watched<S>
@@ -96,11 +113,11 @@ where
     type Future = Pin<Box<dyn Future<Output = Result<S::Response, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(cx)
+        self.inner().poll_ready(cx)
     }
 
     fn call(&mut self, target: Target) -> Self::Future {
-        let connect = self.inner.call(target);
+        let connect = self.inner().call(target);
         let watch = self.watch.clone();
         watch.state.send_replace(Dialling::Connecting);
         Box::pin(async move {

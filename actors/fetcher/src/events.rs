@@ -1,9 +1,12 @@
-//! What the fetcher tells: names and help texts of its metrics, and the places where they are counted.
+//! What the fetcher tells: names and help texts of its metrics, and [`Meters`], which counts them.
 //!
 //! Labels come from closed sets (outcome codes), never from a URL or host.
 
 use contract::outcome::Outcome;
-use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{
+    Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram,
+    gauge, histogram,
+};
 
 use crate::dns::DnsLoad;
 use crate::error::FetchError;
@@ -54,44 +57,98 @@ pub fn describe() {
     );
 }
 
-/// A request is in flight as long as this lives.
-pub(crate) struct InFlight;
+/// The handles of what is counted for every page: counting costs no look-up by name.
+pub(crate) struct Meters {
+    /// One for each of [`Outcome::ALL`], in that order.
+    requests: Vec<Counter>,
+    pages: Vec<Counter>,
+    bytes: Counter,
+    head: Histogram,
+    pub(crate) retries: Counter,
+    pub(crate) rests: Counter,
+    dns_queries: Counter,
+    dns_hits: Counter,
+    in_flight: Gauge,
+    leases: Gauge,
+}
 
-impl InFlight {
-    pub(crate) fn begin() -> Self {
-        gauge!("argiope_fetcher_in_flight").increment(1.0);
-        Self
+impl Meters {
+    /// Of one fetcher; those of all add up.
+    pub(crate) fn new() -> Self {
+        let by_outcome = |name: &'static str| {
+            let counter = |outcome: &Outcome| counter!(name, "outcome" => outcome.code());
+            Outcome::ALL.iter().map(counter).collect()
+        };
+        Self {
+            requests: by_outcome("argiope_fetcher_requests_total"),
+            pages: by_outcome("argiope_fetcher_pages_total"),
+            bytes: counter!("argiope_fetcher_bytes_total"),
+            head: histogram!("argiope_fetcher_head_seconds"),
+            retries: counter!("argiope_fetcher_retries_total"),
+            rests: counter!("argiope_fetcher_rests_total"),
+            dns_queries: counter!("argiope_fetcher_dns_queries_total"),
+            dns_hits: counter!("argiope_fetcher_dns_hits_total"),
+            in_flight: gauge!("argiope_fetcher_in_flight"),
+            leases: gauge!("argiope_fetcher_leases"),
+        }
+    }
+
+    /// A request is in flight as long as the answer lives.
+    pub(crate) fn in_flight(&self) -> Raised {
+        Raised::by_one(self.in_flight.clone())
+    }
+
+    /// A lease is held as long as the answer lives.
+    pub(crate) fn lease_held(&self) -> Raised {
+        Raised::by_one(self.leases.clone())
+    }
+
+    pub(crate) fn request_ended(&self, result: &Result<Answered, FetchError>) {
+        let outcome = match result {
+            Ok(answered) => Outcome::of_status(answered.exchange.status.as_u16()),
+            Err(error) => error.outcome(),
+        };
+        count(&self.requests, outcome);
+        if let Ok(Answered { exchange, .. }) = result {
+            self.bytes.increment(exchange.body.len());
+            self.head.record(exchange.head_after.as_secs_f64());
+        }
+    }
+
+    pub(crate) fn page_handed(&self, outcome: Outcome) {
+        count(&self.pages, outcome);
+    }
+
+    /// What the resolver did since the last time.
+    pub(crate) fn dns(&self, before: DnsLoad, now: DnsLoad) {
+        self.dns_queries
+            .increment(now.queries.saturating_sub(before.queries));
+        self.dns_hits
+            .increment(now.hits.saturating_sub(before.hits));
     }
 }
 
-impl Drop for InFlight {
+fn count(counters: &[Counter], outcome: Outcome) {
+    // [`Outcome::ALL`] lists the variants in their order.
+    if let Some(counter) = counters.get(outcome as usize) {
+        counter.increment(1);
+    }
+}
+
+/// A gauge stands one higher as long as this lives.
+pub(crate) struct Raised(Gauge);
+
+impl Raised {
+    fn by_one(gauge: Gauge) -> Self {
+        gauge.increment(1.0);
+        Self(gauge)
+    }
+}
+
+impl Drop for Raised {
     fn drop(&mut self) {
-        gauge!("argiope_fetcher_in_flight").decrement(1.0);
+        self.0.decrement(1.0);
     }
-}
-
-pub(crate) fn request_ended(result: &Result<Answered, FetchError>) {
-    let outcome = match result {
-        Ok(answered) => Outcome::of_status(answered.exchange.status.as_u16()),
-        Err(error) => error.outcome(),
-    };
-    counter!("argiope_fetcher_requests_total", "outcome" => outcome.code()).increment(1);
-    if let Ok(Answered { exchange, .. }) = result {
-        counter!("argiope_fetcher_bytes_total").increment(exchange.body.len());
-        histogram!("argiope_fetcher_head_seconds").record(exchange.head_after.as_secs_f64());
-    }
-}
-
-pub(crate) fn page_handed(outcome: Outcome) {
-    counter!("argiope_fetcher_pages_total", "outcome" => outcome.code()).increment(1);
-}
-
-pub(crate) fn retried() {
-    counter!("argiope_fetcher_retries_total").increment(1);
-}
-
-pub(crate) fn host_rests() {
-    counter!("argiope_fetcher_rests_total").increment(1);
 }
 
 pub(crate) fn panicked(panic: &contract::guarded::Panicked) {
@@ -99,25 +156,14 @@ pub(crate) fn panicked(panic: &contract::guarded::Panicked) {
     tracing::error!(severity = "CRITICAL", %panic, "a page's fetch panicked");
 }
 
-/// A lease is held as long as this lives.
-pub(crate) struct LeaseHeld;
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl LeaseHeld {
-    pub(crate) fn begin() -> Self {
-        gauge!("argiope_fetcher_leases").increment(1.0);
-        Self
+    #[test]
+    fn outcomes_stand_at_their_own_number() {
+        for (at, outcome) in Outcome::ALL.iter().enumerate() {
+            assert_eq!(*outcome as usize, at);
+        }
     }
-}
-
-impl Drop for LeaseHeld {
-    fn drop(&mut self) {
-        gauge!("argiope_fetcher_leases").decrement(1.0);
-    }
-}
-
-/// What the resolver did since the last time.
-pub(crate) fn dns(before: DnsLoad, now: DnsLoad) {
-    counter!("argiope_fetcher_dns_queries_total")
-        .increment(now.queries.saturating_sub(before.queries));
-    counter!("argiope_fetcher_dns_hits_total").increment(now.hits.saturating_sub(before.hits));
 }

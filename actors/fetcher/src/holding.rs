@@ -155,17 +155,18 @@ impl Holding {
     }
 
     /// Waits for `work` (a hand-over) while keeping the lease alive, as long as the frontier grants it.
-    pub(crate) async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> T {
-        let mut work = std::pin::pin!(work);
+    pub(crate) async fn meanwhile<T>(&mut self, mut work: impl Future<Output = T> + Unpin) -> T {
         loop {
-            let third = self
-                .from
-                .after(self.term / 3)
-                .since(self.shell.clock.boot());
+            // Looked at when the work turns out to take time.
+            let third = async {
+                let third = self.from.after(self.term / 3);
+                let left = third.since(self.shell.clock.boot());
+                sleep(left.max(self.term / 12)).await;
+            };
             tokio::select! {
                 biased;
                 done = &mut work => return done,
-                () = sleep(third.max(self.term / 12)) => {
+                () = third => {
                     if let Err(stop) = self.extend().await {
                         warn!(?stop, host = %self.host, "the lease ended while a page waited for the parser");
                         return work.await;

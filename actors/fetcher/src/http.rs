@@ -18,15 +18,16 @@ use contract::clock::{Boot, Clock};
 use contract::crawl::LimitsConfig;
 use contract::memory::{ByteBudget, Reservation};
 use contract::page::{Cut, Exchange};
-use http::header::HOST;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use http::{Method, StatusCode, Version};
 use hyper::ext::ReasonPhrase;
 use tokio::time::sleep;
+use url::Position;
 
 use crate::clients::HostClient;
 use crate::dialling::Dialling;
 use crate::error::FetchError;
 use crate::gather::{Gather, SpillDir};
+use crate::lines::Lines;
 
 /// What exchanges of one fetcher share.
 #[derive(Clone, Debug)]
@@ -60,8 +61,7 @@ impl Times {
 #[derive(Debug)]
 pub(crate) struct Ask<'a> {
     pub(crate) url: &'a Url,
-    /// All lines but `Host`.
-    pub(crate) headers: HeaderMap,
+    pub(crate) lines: &'a Lines,
     /// The page's time; the exchange ends with it at the latest.
     pub(crate) page: Deadline,
     pub(crate) cancel: &'a Cancel,
@@ -89,9 +89,9 @@ impl Exchanger {
     pub(crate) async fn run(
         &self,
         client: &HostClient,
-        mut ask: Ask<'_>,
+        ask: Ask<'_>,
     ) -> Result<Answered, FetchError> {
-        let (request, request_head) = request(ask.url, std::mem::take(&mut ask.headers))?;
+        let (request, request_head) = request(ask.url, ask.lines);
         let sent = self.clock.boot();
         let lease = Deadline {
             at: ask.not_after,
@@ -177,7 +177,7 @@ impl Exchanger {
                 head = &mut send => return head.map_err(|error| FetchError::of_reqwest(&error)),
                 cause = ask.cancel.cancelled() => return Err(FetchError::Ended(cause)),
                 Ok(()) = dialling.changed() => {}
-                () = sleep(until.left(&self.clock)) => return Err(FetchError::deadline(until.layer)),
+                error = self.over(|_| until) => return Err(error),
             }
         }
     }
@@ -189,16 +189,24 @@ impl Exchanger {
         cancel: &Cancel,
         whole: Deadline,
     ) -> Result<Option<Bytes>, FetchError> {
-        let until = earlier(
-            whole,
-            Deadline::new(&self.clock, Layer::Stall, self.times.stall),
-        );
+        let stalled = |clock: &Clock| {
+            let stall = Deadline::new(clock, Layer::Stall, self.times.stall);
+            earlier(whole, stall)
+        };
         tokio::select! {
             biased;
             chunk = response.chunk() => chunk.map_err(|error| FetchError::of_reqwest(&error)),
             cause = cancel.cancelled() => Err(FetchError::Ended(cause)),
-            () = sleep(until.left(&self.clock)) => Err(FetchError::deadline(until.layer)),
+            error = self.over(stalled) => Err(error),
         }
+    }
+
+    /// Waits for the end of a time. The clock is looked at when this is first polled, so that what comes at once costs
+    /// no look.
+    async fn over(&self, until: impl FnOnce(&Clock) -> Deadline) -> FetchError {
+        let until = until(&self.clock);
+        sleep(until.left(&self.clock)).await;
+        FetchError::deadline(until.layer)
     }
 }
 
@@ -230,36 +238,15 @@ fn earlier(a: Deadline, b: Deadline) -> Deadline {
 }
 
 /// The request, and its head as hyper writes it.
-fn request(url: &Url, headers: HeaderMap) -> Result<(reqwest::Request, Vec<u8>), FetchError> {
-    let invalid = |problem: &str| FetchError::InvalidUrl(problem.to_owned());
+fn request(url: &Url, lines: &Lines) -> (reqwest::Request, Vec<u8>) {
     let mut target = url.clone();
     target.set_fragment(None);
     // Names and passwords that a page puts into its links are nobody's to use. A URL with a host can lose them.
     let (_no_password, _no_name) = (target.set_password(None), target.set_username(""));
-    let name = target.host_str().ok_or_else(|| invalid("it has no host"))?;
-    let host = target
-        .port()
-        .map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"));
-    let host =
-        HeaderValue::from_str(&host).map_err(|_| invalid("its host cannot stand in a header"))?;
-
-    let mut lines = HeaderMap::with_capacity(headers.len() + 1);
-    lines.insert(HOST, host);
-    lines.extend(headers);
-    let mut head = Vec::with_capacity(512);
-    head.extend_from_slice(b"GET ");
-    head.extend_from_slice(target[url::Position::BeforePath..].as_bytes());
-    head.extend_from_slice(b" HTTP/1.1\r\n");
-    for (name, value) in &lines {
-        head.extend_from_slice(name.as_str().as_bytes());
-        head.extend_from_slice(b": ");
-        head.extend_from_slice(value.as_bytes());
-        head.extend_from_slice(b"\r\n");
-    }
-    head.extend_from_slice(b"\r\n");
+    let head = lines.head(&target[Position::BeforePath..]);
     let mut request = reqwest::Request::new(Method::GET, target);
-    *request.headers_mut() = lines;
-    Ok((request, head))
+    *request.headers_mut() = lines.headers().clone();
+    (request, head)
 }
 
 /// hyper keeps a reason phrase only where it is not the usual one.

@@ -20,6 +20,7 @@ mod gather;
 mod holding;
 mod http;
 mod judge;
+mod lines;
 pub mod retry_after;
 pub mod robots;
 mod run;

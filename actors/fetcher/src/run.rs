@@ -12,6 +12,7 @@ mod robots;
 mod tests;
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -32,6 +33,7 @@ use crate::events;
 use crate::holding::{Holding, Stop};
 use crate::http::Answered;
 use crate::judge::{Facts, HostNext, Next, Standing, is_strike, judge};
+use crate::lines::Lines;
 use crate::shell::{Shell, Taken};
 
 use request::{literal, redirect_target};
@@ -44,7 +46,7 @@ const CROWDED_REST: Duration = Duration::from_secs(2);
 
 /// Works a lease off that was claimed at `from`, and gives it back.
 pub(crate) async fn work_off(shell: Rc<Shell>, lease: Lease, from: Boot) {
-    let _held = events::LeaseHeld::begin();
+    let _held = shell.meters.lease_held();
     let mut run = Run::new(shell, lease, from);
     let stop = run.urls().await;
     debug!(host = %run.hold.host, handed = run.handed, of = run.urls.len(), ?stop, "lease worked off");
@@ -71,6 +73,7 @@ struct Run {
     records: Vec<(Origin, RobotsRecord)>,
     known: HashMap<Origin, Rc<Known>>,
     taken: Option<Taken>,
+    lines: Option<Rc<Lines>>,
     /// The host counts in its address' budget.
     entered: bool,
     /// The host asks for longer pauses than are kept: why its URLs are settled without a request.
@@ -123,6 +126,7 @@ impl Run {
             records: lease.robots,
             known: HashMap::new(),
             taken: None,
+            lines: None,
             entered: false,
             parked: None,
         }
@@ -134,7 +138,11 @@ impl Run {
             if self.shell.drain.is_cancelled() {
                 return Some(Stop::Drained);
             }
-            let done = guarded(PageHooks, self.url(position)).await;
+            let done = {
+                // Pinned here: a page's future is large, and each hand it went through would copy it.
+                let page = pin!(self.url(position));
+                guarded(PageHooks, page).await
+            };
             let done = match done {
                 Ok(done) => done,
                 Err(panic) => self.panicked(position, &panic).await,
@@ -285,7 +293,7 @@ impl Run {
             }
             match self.judged(&turn, &facts, tries_here) {
                 (Next::Again(after), _) => {
-                    events::retried();
+                    self.shell.meters.retries.increment(1);
                     pause = after;
                 }
                 (Next::Settle(verdict), host) => {
@@ -373,7 +381,7 @@ impl Run {
         match host {
             HostNext::GoOn | HostNext::Park => Ok(()),
             HostNext::Rest(_) => {
-                events::host_rests();
+                self.shell.meters.rests.increment(1);
                 Err(Stop::Rest)
             }
             HostNext::Stop => Err(Stop::Ill),
@@ -433,12 +441,13 @@ impl Run {
     async fn hand(&mut self, page: Page) -> Result<(), Stop> {
         let (outcome, of_queue) = (page.verdict.outcome, matches!(page.place, Place::Queue(_)));
         let door = self.shell.doors.page.clone();
-        if let Err(refused) = self.hold.meanwhile(door.give(page)).await {
+        let giving = pin!(door.give(page));
+        if let Err(refused) = self.hold.meanwhile(giving).await {
             warn!(error = %refused.error, "the parser takes no page");
             return Err(Stop::Closed);
         }
         self.handed += usize::from(of_queue);
-        events::page_handed(outcome);
+        self.shell.meters.page_handed(outcome);
         Ok(())
     }
 

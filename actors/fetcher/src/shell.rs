@@ -23,6 +23,7 @@ use crate::clients::{Clients, HostClient};
 use crate::config::FetcherConfig;
 use crate::dns::Dns;
 use crate::error::FetchError;
+use crate::events::Meters;
 use crate::http::Exchanger;
 use crate::settings::Settings;
 
@@ -49,6 +50,7 @@ pub(crate) struct Shell {
     pub(crate) doors: Doors,
     pub(crate) gauge: Arc<PageGauge>,
     pub(crate) health: Health,
+    pub(crate) meters: Meters,
     pub(crate) dial: Arc<Dial>,
     pub(crate) dns: Arc<Dns>,
     pub(crate) exchanger: Exchanger,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use contract::outcome::Outcome;
 use http::header::ACCEPT;
+use http::{HeaderMap, HeaderValue};
 use tokio::io::AsyncWriteExt;
 
 use super::*;
@@ -63,9 +64,10 @@ impl Bench {
         let url = Url::parse(url).unwrap();
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+        let lines = Lines::of(&url, headers)?;
         let ask = Ask {
             url: &url,
-            headers,
+            lines: &lines,
             page: Deadline::new(clock, Layer::Page, Duration::from_secs(60)),
             cancel: &self.cancel,
             not_after: clock.boot().after(Duration::from_secs(90)),
@@ -353,9 +355,10 @@ async fn a_connection_that_stands_after_the_lease_carries_nothing() {
     let bench = Bench::new();
     let url = Url::parse(&site.url("/")).unwrap();
     let clock = &bench.exchanger.clock;
+    let lines = Lines::of(&url, HeaderMap::new()).unwrap();
     let ask = Ask {
         url: &url,
-        headers: HeaderMap::new(),
+        lines: &lines,
         page: Deadline::new(clock, Layer::Page, Duration::from_secs(60)),
         cancel: &bench.cancel,
         not_after: Boot(clock.boot().0 - 1),

@@ -4,6 +4,7 @@
 //! the reading of a redirect. What an answer means is [`crate::judge`]'s. Start at [`Run::request`].
 
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use contract::Url;
@@ -15,9 +16,9 @@ use http::header::LOCATION;
 use super::{Begun, Run};
 use crate::clients::HostClient;
 use crate::error::FetchError;
-use crate::events;
 use crate::holding::Stop;
 use crate::http::{Answered, Ask};
+use crate::lines::Lines;
 use crate::shell::Taken;
 
 impl Run {
@@ -63,14 +64,15 @@ impl Run {
             Ok(client) => client,
             Err(error) => return Ok(Err(error)),
         };
-        let headers = Origin::of(url)
-            .map(|origin| shell.settings.headers_for(&origin))
-            .unwrap_or_default();
+        let lines = match self.lines(url) {
+            Ok(lines) => lines,
+            Err(error) => return Ok(Err(error)),
+        };
         begun.began = shell.clock.wall();
         let not_after = self.hold.end();
         let ask = Ask {
             url,
-            headers,
+            lines: &lines,
             page,
             cancel: &shell.stop,
             not_after,
@@ -78,17 +80,30 @@ impl Run {
             held,
         };
         let result = {
-            let _in_flight = events::InFlight::begin();
+            let _in_flight = shell.meters.in_flight();
             shell.exchanger.run(&client, ask).await
         };
         self.hold.request_ended();
         drop(permit);
-        events::request_ended(&result);
+        shell.meters.request_ended(&result);
         match result {
             Err(FetchError::Ended(Cause::Cancelled { .. })) => Err(Stop::Drained),
             Err(FetchError::LeaseOver(_)) => Err(Stop::Short),
             result => Ok(result),
         }
+    }
+
+    /// The header lines of this URL's server: those of the last request, as long as it is the same one.
+    fn lines(&mut self, url: &Url) -> Result<Rc<Lines>, FetchError> {
+        if let Some(lines) = self.lines.as_ref().filter(|lines| lines.serve(url)) {
+            return Ok(lines.clone());
+        }
+        let headers = Origin::of(url)
+            .map(|origin| self.shell.settings.headers_for(&origin))
+            .unwrap_or_default();
+        let lines = Rc::new(Lines::of(url, headers)?);
+        self.lines = Some(lines.clone());
+        Ok(lines)
     }
 
     /// The host's own client; for another host (a redirect of robots.txt) one that lives for the request only.

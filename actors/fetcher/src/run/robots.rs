@@ -23,7 +23,6 @@ use http::header::CONTENT_ENCODING;
 use super::Run;
 use super::request::redirect_target;
 use crate::error::FetchError;
-use crate::events;
 use crate::holding::Stop;
 use crate::http::Answered;
 use crate::judge::Facts;
@@ -214,12 +213,16 @@ impl Run {
         let bound = Duration::from_secs(self.shell.settings.pace.retry_after_s_max);
         let rest = rest.map(|rest| rest.max(facts.retry_after.unwrap_or_default().min(bound)));
         if let Some(rest) = rest {
+            if let RobotsAnswer::Unreachable { reason } = &record.answer {
+                // A person who waits for minutes wants to know what for.
+                tracing::warn!(%origin, %reason, rest_s = rest.as_secs(), "robots.txt cannot be had, the host rests");
+            }
             self.hold.rest(rest).await?;
         }
         self.hand_robots(origin, url, record, exchange, facts, began)
             .await?;
         if rest.is_some() {
-            events::host_rests();
+            self.shell.meters.rests.increment(1);
             return Err(Stop::Rest);
         }
         Ok(known)
