@@ -45,6 +45,15 @@ fn log_panic(info: &PanicHookInfo<'_>) {
     );
 }
 
+/// Sorts what histograms have gathered, which nobody else does while nobody scrapes; without it they grow for ever.
+pub async fn upkeep(metrics: PrometheusHandle) {
+    let mut ticks = tokio::time::interval(std::time::Duration::from_secs(5));
+    loop {
+        ticks.tick().await;
+        metrics.run_upkeep();
+    }
+}
+
 /// Installs the metrics recorder and gives what renders it. Must come before the rooms, which keep their meters.
 pub fn metrics() -> Option<PrometheusHandle> {
     let metrics = PrometheusBuilder::new().install_recorder().ok()?;

@@ -126,6 +126,7 @@ impl Generation {
             Arc::<PageGauge>::default(),
         );
         let budget = ByteBudget::new(memory.bodies);
+        let found = ByteBudget::new(memory.found);
 
         // FRONTIER: answers and never asks. The sum of the slots below is its mailbox.
         let frontier = {
@@ -183,6 +184,7 @@ impl Generation {
                 scope: scope.clone(),
                 fingerprints,
                 clock: plan.clock.clone(),
+                found: found.clone(),
             };
             let (keep, beacon) = (keep.clone(), beacon(&format!("parser-{n}")));
             let name = format!("parser-{n}");
@@ -342,13 +344,16 @@ impl Generation {
 struct Memory {
     frontier: u64,
     bodies: u64,
+    /// Links on their way from the parsers to the frontier.
+    found: u64,
 }
 
 impl Memory {
     fn of(bytes: u64) -> Self {
         Self {
-            frontier: (bytes / 10).max(16 << 20),
+            frontier: (bytes / 20).max(16 << 20),
             bodies: bytes / 8,
+            found: bytes / 32,
         }
     }
 }

@@ -50,6 +50,9 @@ pub async fn run(args: &CrawlArgs) -> Result<Code, Failure> {
     )
     .await;
     let _api = api.map_err(|error| Failure::input(format!("control API: {error}")))?;
+    if let Some(metrics) = &metrics {
+        tokio::task::spawn_local(telemetry::upkeep(metrics.clone()));
+    }
     if let (Some(address), Some(metrics)) = (metrics_listen, metrics) {
         let served = serve_metrics(address, metrics).await;
         served.map_err(|error| Failure::input(format!("--metrics-listen {address}: {error}")))?;

@@ -50,6 +50,20 @@ impl ByteBudget {
         }
     }
 
+    /// Waits for `bytes`, or for the whole budget where that is less. Whoever waits here must hold nothing that others
+    /// need to give theirs back.
+    pub async fn reserve_for(&self, bytes: u64) -> Reservation {
+        let permit = self
+            .kib
+            .clone()
+            .acquire_many_owned(kib(bytes.min(self.bound)))
+            .await;
+        // The semaphore is private and never closed.
+        Reservation {
+            permit: permit.expect("a byte budget is never closed"),
+        }
+    }
+
     /// Bytes held now.
     pub fn held(&self) -> u64 {
         self.bound
@@ -95,6 +109,19 @@ fn kib(bytes: u64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_is_larger_than_the_budget_has_it_alone() {
+        let budget = ByteBudget::new(100 * 1_024);
+        let one = budget.reserve_for(1).await;
+        let all = budget.reserve_for(1 << 30);
+        tokio::pin!(all);
+        let waits = tokio::time::timeout(std::time::Duration::ZERO, &mut all).await;
+        assert!(waits.is_err(), "it came in beside another");
+        drop(one);
+        assert_eq!(all.await.bytes(), 100 * 1_024);
+        assert_eq!(budget.held(), 0);
+    }
 
     #[tokio::test]
     async fn it_bounds_grows_without_waiting_and_gives_back() {

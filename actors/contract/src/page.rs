@@ -18,6 +18,7 @@ use crate::clock::Wall;
 use crate::error::ErrorClass;
 use crate::host::{Host, Origin};
 use crate::lease::{Queued, Token};
+use crate::memory::Reservation;
 use crate::outbox::Ask;
 use crate::outcome::Outcome;
 use crate::robots::RobotsRecord;
@@ -164,6 +165,7 @@ pub struct PageLife {
     gauge: Arc<PageGauge>,
     class: Option<ErrorClass>,
     settled: bool,
+    held: Option<Reservation>,
 }
 
 impl PageLife {
@@ -173,7 +175,13 @@ impl PageLife {
             gauge: gauge.clone(),
             class: None,
             settled: false,
+            held: None,
         }
+    }
+
+    /// Holds memory until the page's life ends: what was read from it travels further than its body.
+    pub fn hold(&mut self, held: Reservation) {
+        self.held = Some(held);
     }
 
     /// Says what the page will be counted as once it is settled.

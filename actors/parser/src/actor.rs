@@ -20,6 +20,7 @@ use contract::crawl::LimitsConfig;
 use contract::fault::FailPlan;
 use contract::guarded::{Ended, Hooks, guarded_sync};
 use contract::keep::{Facts, Keep, ParsedPage};
+use contract::memory::ByteBudget;
 use contract::outbox::{Outbox, Work};
 use contract::page::{Fate, Page};
 use contract::scope::Scope;
@@ -41,6 +42,8 @@ pub struct Setup {
     pub scope: Arc<Scope>,
     pub fingerprints: Fingerprinter,
     pub clock: Clock,
+    /// Memory of what pages lead to, from here to the settle; shared by the parsers of a node.
+    pub found: ByteBudget,
 }
 
 /// One parser; a node has several, each on an Arbiter of its own.
@@ -50,6 +53,7 @@ pub struct Parser {
     tries_max: u8,
     limit: Duration,
     keep: Outbox<Keep>,
+    found: ByteBudget,
     clock: Clock,
     faults: FailPlan,
     meters: Meters,
@@ -72,6 +76,7 @@ impl Parser {
             scope,
             fingerprints,
             clock,
+            found,
         } = setup;
         Self {
             slots_max: config.slots_max,
@@ -85,6 +90,7 @@ impl Parser {
                 fingerprints,
             }),
             keep,
+            found,
             clock,
             faults: FailPlan::none(),
             meters: Meters::new(),
@@ -195,6 +201,19 @@ impl Parser {
     }
 }
 
+/// What a page's links take in memory, about; the page itself is in the byte budget of its body.
+fn weight(parsed: &ParsedPage) -> u64 {
+    let links = parsed
+        .links
+        .iter()
+        .map(|link| size_of_val(link) + link.url.len());
+    let refused = parsed
+        .refused
+        .iter()
+        .map(|link| size_of_val(link) + link.url.len() + link.rule.len());
+    links.chain(refused).map(|bytes| bytes as u64).sum()
+}
+
 /// The cause that `deadline` stands for, once it is over.
 fn cause_of(deadline: Deadline) -> Cause {
     Cause::Deadline(deadline.layer)
@@ -216,9 +235,12 @@ impl Handler<Work<Page>> for Parser {
         Work { item: page, slot }: Work<Page>,
         _: &mut Self::Context,
     ) -> Self::Result {
-        let parsed = self.parse(page);
-        let keep = self.keep.clone();
+        let mut parsed = self.parse(page);
+        let (keep, found) = (self.keep.clone(), self.found.clone());
         let give = async move {
+            // Storage gives memory back without asking for any, so that this wait ends.
+            let held = found.reserve_for(weight(&parsed)).await;
+            parsed.page.life.hold(held);
             if let Err(refused) = keep.give(Keep(parsed)).await {
                 let error = ParserError::HandOver(refused.error);
                 PageFailed {

@@ -60,6 +60,7 @@ fn room(slots: usize, faults: FailPlan) -> Room {
         scope: rules.scope,
         fingerprints: rules.fingerprints,
         clock: clock.clone(),
+        found: ByteBudget::new(1 << 20),
     };
     let (died, _) = mpsc::channel(1);
     let parser = Parser::new(setup, keep.clone(), Beacon::new("parser", died))
