@@ -27,7 +27,8 @@ pub struct Reservation {
 impl ByteBudget {
     /// A budget of `bytes`, at least one request's reserve.
     pub fn new(bytes: u64) -> Self {
-        let bound = bytes.max(REQUEST_RESERVE);
+        // Whole KiB: what is asked for is rounded up, and the largest request must still fit.
+        let bound = bytes.max(REQUEST_RESERVE) / 1_024 * 1_024;
         let kib = usize::try_from(bound / 1_024)
             .unwrap_or(usize::MAX)
             .min(Semaphore::MAX_PERMITS);
@@ -112,7 +113,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_larger_than_the_budget_has_it_alone() {
-        let budget = ByteBudget::new(100 * 1_024);
+        let budget = ByteBudget::new(100 * 1_024 + 900);
         let one = budget.reserve_for(1).await;
         let all = budget.reserve_for(1 << 30);
         tokio::pin!(all);
