@@ -3,18 +3,20 @@
 //! Owns the merged [`Settings`] of a run. The crawl's part ([`CrawlConfig`]) lives with the frontier; the node's part
 //! ([`NodeConfig`]) is this process's own. Nothing checks again later. Start at [`Settings::read`].
 
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use contract::Url;
 use contract::crawl::{AgentConfig, CrawlConfig, LimitsConfig, PaceConfig, ScopeConfig};
+use contract::error::chain;
 use contract::link::URL_BYTES_MAX;
 use contract::scope::Scope;
 use fetcher::address::{Dial, Net};
 use serde::Deserialize;
 
 use crate::cli::CrawlArgs;
-use crate::exit::{Failure, chain};
+use crate::exit::Failure;
 
 /// The file: the crawl's sections, and `[node]`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -111,13 +113,13 @@ impl Settings {
             ));
         }
         let dial = dial(&file.node)?;
-        let mut seeds = Vec::with_capacity(texts.len());
+        let (mut seeds, mut taken) = (Vec::with_capacity(texts.len()), HashSet::new());
         for (text, place) in &texts {
             let seed =
                 seed(text).map_err(|why| Failure::input(format!("{place}: {text:?}: {why}")))?;
             may_dial(&seed, &dial)
                 .map_err(|why| Failure::input(format!("{place}: {text:?}: {why}")))?;
-            if !seeds.contains(&seed) {
+            if taken.insert(seed.clone()) {
                 seeds.push(seed);
             }
         }

@@ -39,11 +39,16 @@ impl Code {
             End::TimeLimit => Self::TimeLimit,
             End::SizeLimit => Self::SizeLimit,
             End::Stopped => Self::Interrupted,
-            End::Fault(Fault { kind, .. }) => match kind {
-                FaultKind::DiskFull => Self::DiskFull,
-                FaultKind::Store => Self::Store,
-                FaultKind::Descriptors | FaultKind::Other => Self::Error,
-            },
+            End::Fault(Fault { kind, .. }) => Self::of_fault(*kind),
+        }
+    }
+
+    /// The code of what keeps a node from working.
+    pub fn of_fault(kind: FaultKind) -> Self {
+        match kind {
+            FaultKind::DiskFull => Self::DiskFull,
+            FaultKind::Store => Self::Store,
+            FaultKind::Descriptors | FaultKind::Other => Self::Error,
         }
     }
 }
@@ -76,15 +81,3 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
-
-/// An error and its sources on one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
-}

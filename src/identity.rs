@@ -3,11 +3,13 @@
 //! Owns the rule: the same command resumes; other seeds or another scope need `--change`, and the difference is shown;
 //! everything else (pace, limits, agent) only makes a new version of the configuration. Start at [`take_up`].
 
+use std::collections::HashSet;
+
 use contract::Url;
 use contract::admit::Admit;
 use contract::canonical::{CANONICAL_VERSION, Fingerprinter};
 use contract::crawl::{CrawlConfig, RobotsPolicy};
-use contract::error::ErrorClass;
+use contract::error::{ErrorClass, chain};
 use contract::health::FaultKind;
 use contract::host::{Host, PSL_VERSION};
 use contract::link::{Link, LinkKind};
@@ -15,7 +17,7 @@ use frontier::error::StoreError;
 use frontier::store::Store;
 
 use crate::config::Settings;
-use crate::exit::{Code, Failure, chain};
+use crate::exit::{Code, Failure};
 
 /// Compares, admits the seeds that are new, and stores the configuration.
 ///
@@ -48,11 +50,14 @@ pub async fn take_up(
             )));
         }
     }
-    let old_seeds = known.as_ref().map_or(&[][..], |known| &known.seeds);
+    let old_seeds: HashSet<&str> = known
+        .iter()
+        .flat_map(|known| known.seeds.iter().map(String::as_str))
+        .collect();
     let new: Vec<Link> = settings
         .seeds
         .iter()
-        .filter(|seed| !old_seeds.iter().any(|old| old == seed.as_str()))
+        .filter(|seed| !old_seeds.contains(seed.as_str()))
         .filter_map(|seed| link(seed, fingerprints))
         .collect();
     if !new.is_empty() {
@@ -95,18 +100,12 @@ fn link(seed: &Url, fingerprints: Fingerprinter) -> Option<Link> {
 /// Lines that say what of seeds and scope is different.
 fn difference(known: &CrawlConfig, asked: &CrawlConfig) -> Vec<String> {
     let mut lines = Vec::new();
-    for gone in known
-        .seeds
-        .iter()
-        .filter(|seed| !asked.seeds.contains(seed))
-    {
+    let old_seeds: HashSet<&String> = known.seeds.iter().collect();
+    let new_seeds: HashSet<&String> = asked.seeds.iter().collect();
+    for gone in known.seeds.iter().filter(|seed| !new_seeds.contains(seed)) {
         lines.push(format!("- seed {gone}"));
     }
-    for new in asked
-        .seeds
-        .iter()
-        .filter(|seed| !known.seeds.contains(seed))
-    {
+    for new in asked.seeds.iter().filter(|seed| !old_seeds.contains(seed)) {
         lines.push(format!("+ seed {new}"));
     }
     let mut field = |name: &str, known: String, asked: String| {
@@ -196,15 +195,6 @@ pub fn failed(error: StoreError) -> Failure {
         _ => Code::Store,
     };
     Failure::new(code, chain(&error))
-}
-
-/// The exit code of a room that could not start.
-pub fn code_of_fault(kind: FaultKind) -> Code {
-    match kind {
-        FaultKind::DiskFull => Code::DiskFull,
-        FaultKind::Store => Code::Store,
-        FaultKind::Descriptors | FaultKind::Other => Code::Error,
-    }
 }
 
 #[cfg(test)]

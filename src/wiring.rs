@@ -12,6 +12,7 @@ use contract::beacon::{Beacon, Died};
 use contract::canonical::Fingerprinter;
 use contract::clock::{Chance, Clock};
 use contract::control::{Drain, FetcherReport, FrontierOrder, FrontierReport, Order, Seal};
+use contract::error::chain;
 use contract::fault::FailPlan;
 use contract::health::Health;
 use contract::keep::Keep;
@@ -32,7 +33,7 @@ use storage::layout::Layout;
 use tokio::sync::{mpsc, watch};
 
 use crate::config::Settings;
-use crate::exit::{Failure, chain};
+use crate::exit::{Code, Failure};
 use crate::folder::Folder;
 use crate::identity;
 use crate::machine::Machine;
@@ -162,9 +163,8 @@ impl Generation {
             };
             let (settle, health, beacon) = (settle.clone(), health.clone(), beacon("storage"));
             let open = move || {
-                Storage::open(setup, settle, health, beacon).map_err(|error| {
-                    Failure::new(identity::code_of_fault(error.fault()), chain(&error))
-                })
+                Storage::open(setup, settle, health, beacon)
+                    .map_err(|error| Failure::new(Code::of_fault(error.fault()), chain(&error)))
             };
             threads.start("storage", open).await?
         };

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use contract::error::chain;
 use serde_json::Value;
 
 use crate::api::Control;
-use crate::exit::{Code, Failure, chain};
+use crate::exit::{Code, Failure};
 use crate::folder::CONTROL;
 
 /// Sends one request to the crawl at `target` (a folder, or the API's URL) and prints the answer.

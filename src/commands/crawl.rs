@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use contract::clock::Clock;
+use contract::error::chain;
 use contract::fault::FailPlan;
 use coordinator::{End, Status};
 use storage::disk::Disk;
@@ -13,7 +14,7 @@ use tracing::warn;
 use crate::api::{Api, serve_metrics};
 use crate::cli::CrawlArgs;
 use crate::config::Settings;
-use crate::exit::{Code, Failure, chain};
+use crate::exit::{Code, Failure};
 use crate::folder::Folder;
 use crate::shutdown::Signals;
 use crate::supervise::{self, Ended};
@@ -107,17 +108,10 @@ async fn finish(dir: &Path) -> Result<(), Failure> {
     .await;
     match written {
         Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => {
-            let code = if error.fault() == contract::health::FaultKind::DiskFull {
-                Code::DiskFull
-            } else {
-                Code::Error
-            };
-            Err(Failure::new(
-                code,
-                format!("index and reports: {}", chain(&error)),
-            ))
-        }
+        Ok(Err(error)) => Err(Failure::new(
+            Code::of_fault(error.fault()),
+            format!("index and reports: {}", chain(&error)),
+        )),
         Err(error) => {
             warn!(%error, "index and reports were not written");
             Err(Failure::new(

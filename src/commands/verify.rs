@@ -10,6 +10,7 @@ use contract::Url;
 use contract::canonical::{Fingerprint, Fingerprinter};
 use contract::clock::Clock;
 use contract::crawl::CrawlConfig;
+use contract::error::chain;
 use contract::fault::FailPlan;
 use frontier::config::{FrontierConfig, Rules};
 use frontier::store::Store;
@@ -18,7 +19,7 @@ use storage::layout::Layout;
 use storage::verify::verify;
 
 use crate::cli::LogFormat;
-use crate::exit::{Code, Failure, chain};
+use crate::exit::{Code, Failure};
 use crate::identity::failed;
 use crate::telemetry;
 

@@ -1,4 +1,4 @@
-//! What a caller does next about an error: the three classes of the whole project.
+//! What a caller does next about an error: the three classes of the whole project; and how one reads in a line.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,4 +22,16 @@ impl ErrorClass {
             Self::System => "system",
         }
     }
+}
+
+/// An error and its sources on one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
 }

@@ -54,6 +54,24 @@ impl<H: Hooks> Life<H> {
             hooks.on_finish(ended);
         }
     }
+
+    /// Ends the life by what became of the work.
+    fn conclude<T>(mut self, done: Result<T, Box<dyn Any + Send>>) -> Result<T, Panicked> {
+        match done {
+            Ok(value) => {
+                self.end(Ended::Finished);
+                Ok(value)
+            }
+            Err(payload) => {
+                let panic = Panicked::caught(payload.as_ref());
+                if let Some(hooks) = self.0.as_mut() {
+                    hooks.on_panic(&panic);
+                }
+                self.end(Ended::Panicked);
+                Err(panic)
+            }
+        }
+    }
 }
 
 impl<H: Hooks> Drop for Life<H> {
@@ -73,21 +91,8 @@ pub async fn guarded<H: Hooks, T>(
     work: impl Future<Output = T>,
 ) -> Result<T, Panicked> {
     hooks.on_start();
-    let mut life = Life(Some(hooks));
-    match AssertUnwindSafe(work).catch_unwind().await {
-        Ok(value) => {
-            life.end(Ended::Finished);
-            Ok(value)
-        }
-        Err(payload) => {
-            let panic = Panicked::caught(payload.as_ref());
-            if let Some(hooks) = life.0.as_mut() {
-                hooks.on_panic(&panic);
-            }
-            life.end(Ended::Panicked);
-            Err(panic)
-        }
-    }
+    let life = Life(Some(hooks));
+    life.conclude(AssertUnwindSafe(work).catch_unwind().await)
 }
 
 /// The same for work that is plain code.
@@ -96,21 +101,8 @@ pub async fn guarded<H: Hooks, T>(
 /// The panic, if there was one.
 pub fn guarded_sync<H: Hooks, T>(mut hooks: H, work: impl FnOnce() -> T) -> Result<T, Panicked> {
     hooks.on_start();
-    let mut life = Life(Some(hooks));
-    match std::panic::catch_unwind(AssertUnwindSafe(work)) {
-        Ok(value) => {
-            life.end(Ended::Finished);
-            Ok(value)
-        }
-        Err(payload) => {
-            let panic = Panicked::caught(payload.as_ref());
-            if let Some(hooks) = life.0.as_mut() {
-                hooks.on_panic(&panic);
-            }
-            life.end(Ended::Panicked);
-            Err(panic)
-        }
-    }
+    let life = Life(Some(hooks));
+    life.conclude(std::panic::catch_unwind(AssertUnwindSafe(work)))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use contract::admit::FrontierError;
 use contract::codec::CodecError;
-use contract::error::ErrorClass;
+use contract::error::{ErrorClass, chain};
 use contract::health::FaultKind;
 
 /// Why a store could not be opened or did not do what it was asked.
@@ -116,13 +116,7 @@ impl From<StoreError> for FrontierError {
         if let StoreError::Refusing(why) = error {
             return Self::Refusing(why);
         }
-        let mut text = error.to_string();
-        let mut source = std::error::Error::source(&error);
-        while let Some(inner) = source {
-            text = format!("{text}: {inner}");
-            source = inner.source();
-        }
-        Self::Store(text)
+        Self::Store(chain(&error))
     }
 }
 

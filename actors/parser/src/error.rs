@@ -4,7 +4,7 @@
 
 use contract::cause::{Cause, Layer};
 use contract::coding::CodingError;
-use contract::error::ErrorClass;
+use contract::error::{ErrorClass, chain};
 use contract::guarded::Panicked;
 use contract::outbox::OutboxError;
 use contract::outcome::Outcome;
@@ -46,14 +46,7 @@ impl ParserError {
 
     /// The error and its sources in one line, for the ledger.
     pub fn detail(&self) -> String {
-        let mut line = self.to_string();
-        let mut source = std::error::Error::source(self);
-        while let Some(error) = source {
-            line.push_str(": ");
-            line.push_str(&error.to_string());
-            source = error.source();
-        }
-        line
+        chain(self)
     }
 }
 
