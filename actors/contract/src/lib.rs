@@ -19,6 +19,7 @@ pub mod control;
 pub mod crawl;
 pub mod error;
 pub mod fault;
+pub mod fleet;
 pub mod guarded;
 pub mod health;
 pub mod host;
@@ -32,5 +33,6 @@ pub mod page;
 pub mod robots;
 pub mod scope;
 pub mod settle;
+pub mod valid;
 
 pub use url::Url;
