@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::rate::{Limit, Rate};
+
 /// The settings of one crawl.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -144,6 +146,12 @@ pub struct PaceConfig {
     pub domain_leases_max: u32,
     /// Leases of one address at once.
     pub address_leases_max: u32,
+    /// Requests over all nodes of the crawl, of any kind; none: no limit but the hosts' delays.
+    pub rate: Option<Rate>,
+    /// Of these, how many may go out at once after a pause.
+    pub burst: u32,
+    /// What one request counts, in this rate and in the cluster's.
+    pub weight: u32,
 }
 
 impl Default for PaceConfig {
@@ -156,6 +164,9 @@ impl Default for PaceConfig {
             redirects_max: 10,
             domain_leases_max: 4,
             address_leases_max: 8,
+            rate: None,
+            burst: 1,
+            weight: 1,
         }
     }
 }
@@ -163,6 +174,14 @@ impl Default for PaceConfig {
 impl PaceConfig {
     pub fn delay(&self) -> Duration {
         Duration::from_millis(self.delay_ms)
+    }
+
+    /// How fast the crawl may go in all.
+    pub fn limit(&self) -> Limit {
+        Limit {
+            rate: self.rate,
+            burst: self.burst,
+        }
     }
 }
 

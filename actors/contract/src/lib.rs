@@ -30,9 +30,11 @@ pub mod memory;
 pub mod outbox;
 pub mod outcome;
 pub mod page;
+pub mod rate;
 pub mod robots;
 pub mod scope;
 pub mod settle;
+pub mod turns;
 pub mod valid;
 
 pub use url::Url;

@@ -4,6 +4,7 @@
 //! itself (patterns, addresses, headers) is judged where it is used. Start at [`check`].
 
 use crate::crawl::CrawlConfig;
+use crate::rate::WEIGHT_MAX;
 
 /// A setting that cannot be used; nothing of its configuration is taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,7 +26,7 @@ const DAY_MS: u64 = DAY_S * 1_000;
 /// The first field that is out of its bounds.
 pub fn check(config: &CrawlConfig) -> Result<(), Invalid> {
     let (pace, limits) = (&config.pace, &config.limits);
-    let rows: [(&'static str, u64, u64, u64); 20] = [
+    let rows: [(&'static str, u64, u64, u64); 22] = [
         ("pace.delay-ms", 0, DAY_MS, pace.delay_ms),
         ("pace.crawl-delay-s-max", 0, DAY_S, pace.crawl_delay_s_max),
         (
@@ -47,6 +48,13 @@ pub fn check(config: &CrawlConfig) -> Result<(), Invalid> {
             1,
             u64::from(u32::MAX),
             u64::from(pace.address_leases_max),
+        ),
+        ("pace.burst", 1, 1_000_000, u64::from(pace.burst)),
+        (
+            "pace.weight",
+            1,
+            u64::from(WEIGHT_MAX),
+            u64::from(pace.weight),
         ),
         ("limits.limit", 1, u64::MAX, limits.limit.unwrap_or(1)),
         (
