@@ -16,7 +16,7 @@ use contract::error::chain;
 use contract::fault::FailPlan;
 use contract::health::Health;
 use contract::keep::Keep;
-use contract::lease::Bell;
+use contract::lease::{Bell, Taker};
 use contract::memory::ByteBudget;
 use contract::outbox::{ArrowLoad, Ask, Outbox, Work};
 use contract::page::{Page, PageGauge};
@@ -123,7 +123,7 @@ impl Generation {
         // Shared by the rooms of this generation.
         let (health, bell, pages) = (
             Health::default(),
-            Bell::default(),
+            Bell::new(node.fetchers),
             Arc::<PageGauge>::default(),
         );
         let budget = ByteBudget::new(memory.bodies);
@@ -209,7 +209,8 @@ impl Generation {
             schedule: door("schedule", &frontier, 64),
             enter: door("enter", &frontier, 64),
             page: page.clone(),
-            bell,
+            bell: bell.clone(),
+            taker: Taker::ALONE,
         };
         let fetch_config = fetcher_config(node.fetchers, node.concurrency)?;
         let tls = fetcher::tls::client_config(node.ca.as_slice(), fetch_config.http2);
@@ -217,6 +218,10 @@ impl Generation {
         let mut fetchers = Vec::with_capacity(node.fetchers);
         for n in 0..node.fetchers {
             let name = format!("fetcher-{n}");
+            let taker = Taker {
+                index: n,
+                of: node.fetchers,
+            };
             let parts = fetcher::Parts {
                 config: fetch_config.clone(),
                 crawl: Arc::new(crawl.clone()),
@@ -224,7 +229,11 @@ impl Generation {
                 dns: node.dns,
                 tls: tls.clone(),
                 spill: plan.folder.part("tmp"),
-                doors: doors.clone(),
+                doors: fetcher::Doors {
+                    bell: bell.at(taker),
+                    taker,
+                    ..doors.clone()
+                },
                 clock: plan.clock.clone(),
                 bytes: budget.clone(),
                 gauge: pages.clone(),

@@ -123,7 +123,7 @@ async fn account(
     loop {
         let piece = store.queued_after(after, PIECE).await.map_err(failed)?;
         let Some(last) = piece.last() else { break };
-        after = Some(last.at);
+        after = Some(last.at.clone());
         queued.extend(
             piece
                 .iter()

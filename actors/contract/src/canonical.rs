@@ -11,10 +11,17 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// Version of the rules below.
-pub const CANONICAL_VERSION: u16 = 1;
+use crate::host::Area;
 
-/// Hash of a canonical URL under a crawl's secret seed, so that a hostile site cannot aim collisions.
+/// Version of the rules below.
+pub const CANONICAL_VERSION: u16 = 2;
+
+/// Bits of a fingerprint that are the URL's; those above say its [`Area`].
+pub const URL_BITS: u32 = 48;
+
+/// What is known of a URL in 64 bits: its host's [`Area`], then 48 bits of a hash of the canonical URL under a crawl's
+/// secret seed, so that a hostile site cannot aim collisions. All URLs of a registrable domain lie together, so that a
+/// store that is cut into shards by domain finds a fingerprint's shard in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Fingerprint(pub u64);
 
@@ -24,15 +31,30 @@ pub struct Fingerprinter {
     pub seed: u64,
 }
 
+impl Fingerprint {
+    /// The area of its host.
+    pub fn area(self) -> Area {
+        // The shift leaves sixteen bits.
+        Area(u16::try_from(self.0 >> URL_BITS).unwrap_or(u16::MAX))
+    }
+}
+
 impl Fingerprinter {
-    /// The fingerprint of a URL that is known to be its own canonical form: as the URL parser writes it, its path of
-    /// unreserved characters only, without query, fragment, credentials and a dot at the host's end.
-    pub fn of_plain(self, url: &str) -> Fingerprint {
-        Fingerprint(xxh3_64_with_seed(url.as_bytes(), self.seed))
+    /// The fingerprint of a URL of this area that is known to be its own canonical form: as the URL parser writes it,
+    /// its path of unreserved characters only, without query, fragment, credentials and a dot at the host's end.
+    pub fn of_plain(self, url: &str, area: Area) -> Fingerprint {
+        let hash = xxh3_64_with_seed(url.as_bytes(), self.seed);
+        Fingerprint((u64::from(area.0) << URL_BITS) | (hash & ((1 << URL_BITS) - 1)))
     }
 
+    /// The fingerprint of a URL whose host is of this area.
+    pub fn of_within(self, url: &Url, area: Area) -> Fingerprint {
+        self.of_plain(&canonical(url), area)
+    }
+
+    /// The fingerprint of a URL.
     pub fn of(self, url: &Url) -> Fingerprint {
-        Fingerprint(xxh3_64_with_seed(canonical(url).as_bytes(), self.seed))
+        self.of_within(url, Area::of(url.host_str().unwrap_or_default()))
     }
 }
 

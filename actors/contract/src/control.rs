@@ -98,11 +98,11 @@ impl Ask for FrontierOrder {
     type Reply = Result<(), FrontierError>;
 }
 
-/// "Which URLs did you give up?" Asked for the ledger, which must hear of every URL: those after the number
-/// `told` are answered (at most a few hundred at once), those up to it are in the ledger and are forgotten.
-#[derive(Clone, Copy, Debug)]
+/// "Which URLs did you give up?" Asked for the ledger, which must hear of every URL: those of the numbers `told` are
+/// in the ledger and are forgotten, others are answered (at most a few hundred at once).
+#[derive(Clone, Debug, Default)]
 pub struct GivenUp {
-    pub told: u64,
+    pub told: Vec<u64>,
 }
 
 impl Ask for GivenUp {
@@ -112,7 +112,7 @@ impl Ask for GivenUp {
 /// A URL that ended its lease too often and is not tried again: outcome `quarantined`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GaveUp {
-    /// Rises; unique in the crawl.
+    /// Unique in the crawl.
     pub number: u64,
     pub host: Host,
     /// The token of the lease that ended it.

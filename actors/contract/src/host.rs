@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use url::Url;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// A host name (IDNA, lower case, no trailing dot) or address literal, without scheme or port.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,16 +32,43 @@ impl Host {
 
     /// True for `127.0.0.1`, `[::1]` and the like.
     pub fn is_address(&self) -> bool {
-        self.0.starts_with('[') || self.0.parse::<std::net::Ipv4Addr>().is_ok()
+        is_address(&self.0)
     }
 
     /// The registrable domain by the public suffix list's snapshot ([`PSL_VERSION`]); an address literal, a
     /// single label and a bare public suffix are their own domain.
     pub fn domain(&self) -> &str {
-        if self.is_address() {
-            return &self.0;
-        }
-        psl::domain_str(&self.0).unwrap_or(&self.0)
+        domain(&self.0)
+    }
+
+    /// The area of its registrable domain.
+    pub fn area(&self) -> Area {
+        Area::of(self.as_str())
+    }
+}
+
+fn domain(host: &str) -> &str {
+    if is_address(host) {
+        return host;
+    }
+    psl::domain_str(host).unwrap_or(host)
+}
+
+fn is_address(host: &str) -> bool {
+    host.starts_with('[') || host.parse::<std::net::Ipv4Addr>().is_ok()
+}
+
+/// Where a registrable domain belongs: sixteen bits of its hash, the same for everybody, for ever. Shards are cut by it,
+/// and it is the head of every fingerprint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Area(pub u16);
+
+impl Area {
+    /// The area of this host of a URL; a dot at its end does not count.
+    pub fn of(host: &str) -> Self {
+        let host = host.strip_suffix('.').unwrap_or(host);
+        // The shift leaves sixteen bits.
+        Self(u16::try_from(xxh3_64(domain(host).as_bytes()) >> 48).unwrap_or(u16::MAX))
     }
 }
 
@@ -131,6 +159,13 @@ mod tests {
         check("http://[::1]:80/", "[::1]", "[::1]");
         check("http://localhost:8080/", "localhost", "localhost");
         check("http://me.github.io/", "me.github.io", "me.github.io");
+    }
+
+    #[test]
+    fn all_hosts_of_a_domain_lie_in_one_area_for_ever() {
+        let area = |name| Host::from_stored(name).area();
+        assert_eq!(area("www.example.org"), area("docs.example.org"));
+        assert_eq!(area("example.org"), Area(16_439));
     }
 
     #[test]

@@ -22,9 +22,25 @@ use crate::robots::RobotsRecord;
 )]
 pub struct Token(pub u64);
 
+/// Which of a node's fetchers asks. Hosts stay with their fetcher where they can, so that connections, names and
+/// caches stay warm; it is a preference only: a host that waits in vain for its own goes to whoever asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taker {
+    /// From 0.
+    pub index: usize,
+    /// Fetchers of the node, at least one.
+    pub of: usize,
+}
+
+impl Taker {
+    /// The only one: every host is its own.
+    pub const ALONE: Self = Self { index: 0, of: 1 };
+}
+
 /// "Give me hosts to fetch from."
 #[derive(Clone, Copy, Debug)]
 pub struct Claim {
+    pub taker: Taker,
     /// At most this many hosts.
     pub hosts: usize,
     /// At most this many URLs of each.
@@ -39,7 +55,7 @@ impl Ask for Claim {
 #[derive(Debug, Default)]
 pub struct Claimed {
     pub leases: Vec<Lease>,
-    /// Until the next host becomes due; none when no host waits for a time.
+    /// Until a claim of this taker may be granted something or a lease ends; none when nothing is to be waited for.
     pub next_due: Option<Duration>,
 }
 
@@ -125,19 +141,38 @@ impl Ask for EnterAddress {
     type Reply = Result<bool, FrontierError>;
 }
 
-/// Rings when a host may have become due.
-#[derive(Clone, Debug, Default)]
-pub struct Bell(Arc<Notify>);
+/// Rings when a host may have become due: heard by every fetcher, since only one of them may be let have it yet.
+#[derive(Clone, Debug)]
+pub struct Bell {
+    ears: Arc<[Notify]>,
+    mine: usize,
+}
 
 impl Bell {
-    /// Wakes one waiting fetcher, or the next that comes to wait.
+    /// A bell that this many fetchers hear.
+    pub fn new(fetchers: usize) -> Self {
+        Self {
+            ears: (0..fetchers.max(1)).map(|_| Notify::new()).collect(),
+            mine: 0,
+        }
+    }
+
+    /// The same bell as this fetcher hears it.
+    pub fn at(&self, taker: Taker) -> Self {
+        Self {
+            ears: self.ears.clone(),
+            mine: taker.index % self.ears.len(),
+        }
+    }
+
+    /// Wakes every waiting fetcher; one that does not wait finds it rung when it comes to wait.
     pub fn ring(&self) {
-        self.0.notify_one();
+        self.ears.iter().for_each(Notify::notify_one);
     }
 
     /// Waits for the bell, at most `limit`.
     pub async fn heard(&self, limit: Duration) {
-        let _either = tokio::time::timeout(limit, self.0.notified()).await;
+        let _either = tokio::time::timeout(limit, self.ears[self.mine].notified()).await;
     }
 }
 

@@ -88,10 +88,12 @@ impl Coordinator {
         let forget = self.handed_over.told();
         let ask = async move {
             let told = doors.order.ask(FrontierOrder::Ran(ran)).await;
+            let forgotten = forget.as_ref().map_or(0, Vec::len);
             let given_up = match forget {
                 Some(told) => doors.given_up.ask(GivenUp { told }).await,
                 None => Ok(Ok(Vec::new())),
             };
+            let given_up = given_up.map(|answer| answer.map(|gave_up| (forgotten, gave_up)));
             let frontier = doors.report.ask(FrontierReport).await;
             let mut fetchers = Vec::with_capacity(doors.fetchers.len());
             for door in &doors.fetchers {
@@ -105,11 +107,14 @@ impl Coordinator {
                 if told {
                     this.told = now;
                 }
-                if let Ok(Ok(given_up)) = given_up {
+                if let Ok(Ok((forgotten, given_up))) = given_up {
+                    this.handed_over.heard(forgotten);
                     this.pass_on(given_up, ctx);
                 }
-                if let Ok(Ok(frontier)) = frontier {
-                    this.judge(frontier, &fetchers);
+                match frontier {
+                    Ok(Ok(frontier)) => this.judge(frontier, &fetchers),
+                    // A frontier that cannot even report must not keep a faulty node alive.
+                    Ok(Err(_)) | Err(_) => this.end_on_fault(),
                 }
             },
         ));
@@ -193,6 +198,12 @@ impl Coordinator {
         self.doors.status.send_replace(status);
         if let Some(end) = end {
             self.end(end);
+        }
+    }
+
+    fn end_on_fault(&self) {
+        if let Some(fault) = self.doors.health.fault() {
+            self.end(End::Fault(fault));
         }
     }
 

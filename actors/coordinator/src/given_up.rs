@@ -1,7 +1,7 @@
 //! URLs that the frontier gave up reach the ledger: asked for here, handed to storage as pages without an answer.
 //!
-//! Owns the number up to which the frontier may forget: it moves only when every page handed over has been settled,
-//! so that a crash in between brings the URL back to us. Pure but for the doors' values it makes.
+//! Owns the numbers that the frontier may forget: those whose pages have all been settled, so that a crash in between
+//! brings the URL back to us. Pure but for the doors' values it makes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,25 +21,32 @@ const LIMIT: Duration = Duration::from_secs(120);
 #[derive(Debug, Default)]
 pub struct HandedOver {
     gauge: Arc<PageGauge>,
-    told: u64,
-    handed: u64,
+    /// In the ledger.
+    told: Vec<u64>,
+    /// Under way there.
+    handed: Vec<u64>,
     lost: u64,
 }
 
 impl HandedOver {
-    /// Up to here the frontier may forget; none while pages are under way.
-    pub fn told(&mut self) -> Option<u64> {
+    /// What the frontier may forget; none while pages are under way.
+    pub fn told(&mut self) -> Option<Vec<u64>> {
         if self.gauge.in_ring() > 0 {
             return None;
         }
+        let handed = std::mem::take(&mut self.handed);
         if self.gauge.dropped() == self.lost {
-            self.told = self.handed;
+            self.told.extend(handed);
         } else {
-            // One of them vanished: all since the last number come again.
+            // One of them vanished: all that were under way come again.
             self.lost = self.gauge.dropped();
-            self.handed = self.told;
         }
-        Some(self.told)
+        Some(self.told.clone())
+    }
+
+    /// The frontier has heard the first `count` of what it was told.
+    pub fn heard(&mut self, count: usize) {
+        self.told.drain(..count.min(self.told.len()));
     }
 
     /// Pages under way to the ledger.
@@ -49,7 +56,7 @@ impl HandedOver {
 
     /// The page that tells the ledger of this URL.
     pub fn page(&mut self, clock: &Clock, gave_up: GaveUp) -> Option<ParsedPage> {
-        self.handed = self.handed.max(gave_up.number);
+        self.handed.push(gave_up.number);
         let GaveUp {
             host,
             token,
@@ -116,17 +123,19 @@ mod tests {
     fn the_frontier_forgets_only_what_the_ledger_has() {
         let clock = Clock::manual(Wall(1));
         let mut handed = HandedOver::default();
-        assert_eq!(handed.told(), Some(0));
+        assert_eq!(handed.told(), Some(vec![]));
         let page = handed.page(&clock, gave_up(4)).unwrap();
         assert_eq!(page.page.verdict.outcome, Outcome::Quarantined);
         assert_eq!(handed.told(), None, "it is under way");
         page.page.life.settle();
-        assert_eq!(handed.told(), Some(4));
+        assert_eq!(handed.told(), Some(vec![4]));
         drop(handed.page(&clock, gave_up(5)).unwrap());
         assert_eq!(
             handed.told(),
-            Some(4),
+            Some(vec![4]),
             "a page that vanished is asked for again"
         );
+        handed.heard(1);
+        assert_eq!(handed.told(), Some(vec![]), "it is told once");
     }
 }

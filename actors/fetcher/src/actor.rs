@@ -262,6 +262,7 @@ async fn claim(claiming: Claiming) {
         }
         let free = claiming.room.available_permits() + 1;
         let ask = Claim {
+            taker: shell.doors.taker,
             hosts: free.min(shell.config.claim_hosts_max),
             urls_per_host: shell.config.claim_urls_max,
         };

@@ -13,7 +13,7 @@ use contract::cause::Cancel;
 use contract::clock::{Boot, Clock};
 use contract::health::{Fault, FaultKind, Health};
 use contract::host::Host;
-use contract::lease::{Bell, Claim, EnterAddress, Extend, Release, Schedule};
+use contract::lease::{Bell, Claim, EnterAddress, Extend, Release, Schedule, Taker};
 use contract::outbox::Outbox;
 use contract::page::{Page, PageGauge};
 use tokio::sync::Semaphore;
@@ -41,6 +41,8 @@ pub struct Doors {
     pub page: Outbox<Page>,
     /// Rings when a host may have become due.
     pub bell: Bell,
+    /// Which of the node's fetchers this is.
+    pub taker: Taker,
 }
 
 pub(crate) struct Shell {

@@ -13,7 +13,7 @@ use contract::canonical::Fingerprint;
 use contract::clock::{Chance, Clock};
 use contract::fault::FailPlan;
 use contract::host::Host;
-use contract::lease::{Claim, Lease, Release};
+use contract::lease::{Claim, Lease, Release, Taker};
 use contract::link::{Link, LinkKind};
 use contract::outcome::Outcome;
 use contract::page::Fate;
@@ -166,6 +166,7 @@ impl Run {
     /// One fetcher's round: claim, settle all in groups, release.
     fn round(&mut self) {
         let claim = Claim {
+            taker: Taker::ALONE,
             hosts: 8,
             urls_per_host: 16,
         };

@@ -164,7 +164,7 @@ verbs! {
     Schedule, "schedule", |store, wants, _| store.schedule(&wants).await;
     EnterAddress, "enter address", |store, enter, _| store.enter_address(&enter).await;
     FrontierReport, "report", |store, FrontierReport, _| store.stats().await;
-    GivenUp, "given up", |store, GivenUp { told }, _| store.gave_up(told).await;
+    GivenUp, "given up", |store, GivenUp { told }, _| store.gave_up(&told).await;
     FrontierOrder, "order", |store, order, _| match order {
         FrontierOrder::Pause => store.pause().await,
         FrontierOrder::Resume => store.resume().await,

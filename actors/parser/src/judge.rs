@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use contract::canonical::{Fingerprint, Fingerprinter};
-use contract::host::Host;
+use contract::host::{Area, Host};
 use contract::link::{Link, LinkKind, RefusedLink, URL_BYTES_MAX};
 use contract::outcome::Outcome;
 use contract::page::Page;
@@ -52,6 +52,8 @@ pub struct Judge<'p> {
     links_max: usize,
     bytes_left: usize,
     judged: Judged,
+    /// The host asked for last, and its area.
+    last_area: (String, Area),
 }
 
 impl<'p> Judge<'p> {
@@ -63,7 +65,8 @@ impl<'p> Judge<'p> {
         bytes_max: usize,
     ) -> Self {
         let mut seen = HashMap::default();
-        seen.insert(fingerprints.of(&page.url).0, true);
+        let last_area = (page.host.to_string(), page.host.area());
+        seen.insert(fingerprints.of_within(&page.url, last_area.1).0, true);
         Self {
             page,
             scope,
@@ -73,6 +76,7 @@ impl<'p> Judge<'p> {
             links_max,
             bytes_left: bytes_max,
             judged: Judged::default(),
+            last_area,
         }
     }
 
@@ -174,8 +178,15 @@ impl<'p> Judge<'p> {
         let mut founds = founds.into_iter();
         let Some(first) = founds.next() else { return };
         let (url, fingerprint) = match &resolved {
-            Ok(Resolved::Full(url)) => (UrlParts::from(&**url), self.fingerprints.of(url)),
-            Ok(Resolved::Plain(url)) => (*url, self.fingerprints.of_plain(url.url)),
+            Ok(Resolved::Full(url)) => {
+                let parts = UrlParts::from(&**url);
+                let area = self.area(parts.host);
+                (parts, self.fingerprints.of_within(url, area))
+            }
+            Ok(Resolved::Plain(url)) => {
+                let area = self.area(url.host);
+                (*url, self.fingerprints.of_plain(url.url, area))
+            }
             Err(why) => {
                 let rule = match why {
                     NoUrl::UnsupportedScheme => "scheme",
@@ -207,6 +218,14 @@ impl<'p> Judge<'p> {
             self.seen.insert(fingerprint.0, false);
             self.refuse(url.url, kind, outcome, &rule);
         }
+    }
+
+    /// The area of a link's host; most links lead to the page's own or to the one before's.
+    fn area(&mut self, host: &str) -> Area {
+        if self.last_area.0 != host {
+            self.last_area = (host.to_owned(), Area::of(host));
+        }
+        self.last_area.1
     }
 
     fn decide(&self, url: UrlParts<'_>, found: Found) -> Decision {

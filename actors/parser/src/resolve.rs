@@ -245,6 +245,7 @@ fn names_other_scheme(raw: &str) -> bool {
 mod tests {
     use super::*;
     use contract::canonical::Fingerprinter;
+    use contract::host::Area;
     use proptest::prelude::*;
 
     fn resolved(base: &str, raw: &str) -> String {
@@ -336,7 +337,7 @@ mod tests {
                 Ok(Resolved::Plain(plain)) => {
                     let url = Url::parse(plain.url).unwrap();
                     prop_assert_eq!(plain, UrlParts::from(&url));
-                    prop_assert_eq!(Fingerprinter { seed: 1 }.of_plain(plain.url), Fingerprinter { seed: 1 }.of(&url));
+                    prop_assert_eq!(Fingerprinter { seed: 1 }.of_plain(plain.url, Area::of(plain.host)), Fingerprinter { seed: 1 }.of(&url));
                     prop_assert_eq!(Ok(plain.url.to_owned()), want);
                 }
                 Ok(Resolved::Full(url)) => prop_assert_eq!(Ok(url.to_string()), want),

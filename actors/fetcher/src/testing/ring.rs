@@ -13,7 +13,7 @@ use contract::crawl::CrawlConfig;
 use contract::health::Health;
 use contract::host::Host;
 use contract::lease::{
-    Bell, Claim, Claimed, EnterAddress, Extend, Lease, Queued, Release, Schedule, Token,
+    Bell, Claim, Claimed, EnterAddress, Extend, Lease, Queued, Release, Schedule, Taker, Token,
 };
 use contract::link::LinkKind;
 use contract::memory::ByteBudget;
@@ -165,7 +165,7 @@ impl Ring {
             gauge: Arc::default(),
             bytes: ByteBudget::new(64 << 20),
             health: Health::default(),
-            bell: Bell::default(),
+            bell: Bell::new(1),
             died,
             beacon,
             rooms,
@@ -211,6 +211,7 @@ impl Ring {
             enter: self.door("enter"),
             page: self.door("page"),
             bell: self.bell.clone(),
+            taker: Taker::ALONE,
         }
     }
 

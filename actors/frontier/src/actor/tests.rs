@@ -6,6 +6,7 @@ use contract::error::ErrorClass;
 use contract::fault::FailPlan;
 use contract::health::FaultKind;
 use contract::host::Host;
+use contract::lease::Taker;
 use contract::link::{Link, LinkKind};
 use contract::outbox::Outbox;
 use contract::outcome::Outcome;
@@ -18,6 +19,7 @@ use super::*;
 use crate::config::{FrontierConfig, Rules};
 use crate::store::embedded::{Embedded, EmbeddedOptions};
 use crate::store::memory::Memory;
+use crate::store::memory::Ways;
 
 /// Longer than anything waited for here.
 const LONG: Duration = Duration::from_secs(600);
@@ -41,7 +43,7 @@ fn rules() -> Rules {
 
 fn open<S: Store>(store: S, clock: &Clock) -> Doors {
     let (to, died) = mpsc::channel(1);
-    let bell = Bell::default();
+    let bell = Bell::new(1);
     let (health, beacon) = (Health::default(), Beacon::new("frontier", to));
     let room = Frontier::new(
         Arc::new(store),
@@ -69,7 +71,7 @@ fn open<S: Store>(store: S, clock: &Clock) -> Doors {
 fn model() -> Doors {
     tokio::time::pause();
     let clock = Clock::manual(Wall(1_000_000_000_000));
-    open(Memory::new(rules(), clock.clone()), &clock)
+    open(Memory::new(Ways::Embedded, rules(), clock.clone()), &clock)
 }
 
 fn links(count: u64) -> Admit {
@@ -89,6 +91,7 @@ fn links(count: u64) -> Admit {
 }
 
 const ONE: Claim = Claim {
+    taker: Taker::ALONE,
     hosts: 1,
     urls_per_host: 1,
 };

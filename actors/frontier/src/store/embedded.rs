@@ -149,6 +149,13 @@ impl Store for Embedded {
         self.run(|work| work.set_paused(false))
     }
 
+    async fn set_rules(&self, rules: Rules) -> Result<(), StoreError> {
+        self.run(|work| {
+            work.rules = rules;
+            Ok(())
+        })
+    }
+
     async fn stats(&self) -> Result<FrontierStats, StoreError> {
         self.run(|work| work.stats())
     }
@@ -161,7 +168,7 @@ impl Store for Embedded {
         self.run(|work| work.flush())
     }
 
-    async fn gave_up(&self, told: u64) -> Result<Vec<GaveUp>, StoreError> {
+    async fn gave_up(&self, told: &[u64]) -> Result<Vec<GaveUp>, StoreError> {
         self.run(|work| work.gave_up(told))
     }
 

@@ -3,6 +3,7 @@
 //! Slow and obviously right: no index, no cache, no head, no count that could disagree with what it counts. Every
 //! other store is held against it by [`super::suite`]. It shares with them only the rules of
 //! [`crate::politeness`] and how places are numbered. Its memory survives [`Memory::crash`], its leases do not.
+//! Stores may differ in who comes first of those that are equal, and in whose own a host is: [`Ways`].
 
 mod verbs;
 
@@ -15,13 +16,14 @@ use contract::admit::Admitted;
 use contract::clock::Clock;
 use contract::control::{FrontierStats, GaveUp};
 use contract::host::{Host, Origin};
-use contract::lease::{Claim, Claimed, Lease, Queued, Release, Token};
+use contract::lease::{Claim, Claimed, Lease, Queued, Release, Taker, Token};
 use contract::link::{Link, LinkKind};
 use contract::page::Fate;
 use contract::robots::RobotsRecord;
 use contract::settle::{Settle, Settled, Settles};
 
 use super::StoredConfig;
+use super::machine::schedule::{OWN_MS, is_own};
 use super::machine::{RETRY, RETRY_TURN, index, retry_due, retry_place};
 use super::time::{Now, StoreTime};
 use crate::config::Rules;
@@ -31,7 +33,19 @@ use crate::politeness;
 /// The model.
 pub(crate) struct Memory(Mutex<Model>);
 
+/// Where stores may differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ways {
+    /// Of hosts due at the same time the one that became known first; hosts are shared out by number.
+    Embedded,
+    /// Of hosts due at the same time the first by name; all hosts of the one shard are the first fetcher's.
+    OneShard,
+}
+
 struct Model {
+    ways: Ways,
+    /// The process, counted.
+    node: u32,
     rules: Rules,
     time: StoreTime,
     known: BTreeSet<u64>,
@@ -71,6 +85,7 @@ struct OneLease {
     handed: Option<usize>,
     addresses: Vec<IpAddr>,
     alone: bool,
+    node: u32,
 }
 
 struct Item {
@@ -87,8 +102,10 @@ impl OneLease {
 }
 
 impl Memory {
-    pub(crate) fn new(rules: Rules, clock: Clock) -> Self {
+    pub(crate) fn new(ways: Ways, rules: Rules, clock: Clock) -> Self {
         Self(Mutex::new(Model {
+            ways,
+            node: 0,
             rules,
             time: StoreTime::open(clock, 0),
             known: BTreeSet::new(),
@@ -107,9 +124,13 @@ impl Memory {
         }))
     }
 
-    /// The process ends and another opens the same store.
+    /// The process ends and another opens the same store; where that is a server, leases run on.
     pub(crate) fn crash(&self) {
         let mut model = self.model();
+        model.node += 1;
+        if model.ways != Ways::Embedded {
+            return;
+        }
         let now = model.time.now();
         let only = model
             .hosts
@@ -128,13 +149,7 @@ impl Memory {
                 if let Some(place) = head {
                     model.burn(at, lease.class, place);
                 }
-                model.fence(at, now);
-                let host = &mut model.hosts[at];
-                host.suspect = true;
-                if head.is_some() {
-                    let rest = politeness::blamed_rest(host.failures);
-                    host.next_ok = host.next_ok.max(now.ms_after(Duration::ZERO, rest));
-                }
+                model.fence(at, now, head.is_some());
             }
         }
     }
@@ -215,7 +230,8 @@ impl Model {
 
     /// Neither its domain's budget nor that of suspects holds the host up.
     fn has_room(&self, at: usize) -> bool {
-        let alone = |host: &OneHost| host.lease.as_ref().is_some_and(|lease| lease.alone);
+        let ours = |lease: &OneLease| lease.alone && lease.node == self.node;
+        let alone = |host: &OneHost| host.lease.as_ref().is_some_and(ours);
         let suspect_out = self.hosts.iter().any(alone);
         self.domain_has_room(at) && !(self.hosts[at].suspect && suspect_out)
     }
@@ -231,12 +247,17 @@ impl Model {
         })
     }
 
-    fn fence(&mut self, at: usize, now: Now) {
+    fn fence(&mut self, at: usize, now: Now, blamed: bool) {
         let host = &mut self.hosts[at];
+        host.suspect = true;
         host.token = (host.token + 1).max(now.0);
         host.failures = host.failures.saturating_add(1);
         let delay = politeness::delay(self.rules.delay, host.learned);
         host.next_ok = host.next_ok.max(now.ms_after(Duration::ZERO, delay));
+        if blamed {
+            let rest = politeness::blamed_rest(host.failures);
+            host.next_ok = host.next_ok.max(now.ms_after(Duration::ZERO, rest));
+        }
     }
 
     fn give_up(&mut self, at: usize, queued: Queued) {
@@ -313,20 +334,22 @@ impl Model {
         loop {
             let ended = self.hosts.iter().enumerate().filter_map(|(at, host)| {
                 let end = host.lease.as_ref()?.end;
-                (end <= now.ms()).then_some((end, at))
+                (end <= now.ms()).then_some((end, self.order(at)))
             });
-            let Some((_, at)) = ended.min() else { return };
+            let Some((_, (_, at))) = ended.min() else {
+                return;
+            };
             let lease = self.hosts[at]
                 .lease
                 .as_ref()
                 .expect("it was found by its lease");
-            let blamed = lease.places.iter().find(|(_, open)| *open).copied();
-            let class = lease.class;
+            let blamed = lease.places.iter().find(|(_, open)| *open && lease.alone);
+            let (blamed, class) = (blamed.copied(), lease.class);
             if let Some((place, _)) = blamed {
                 self.burn(at, class, place);
             }
             self.hosts[at].lease = None;
-            self.fence(at, now);
+            self.fence(at, now, blamed.is_some());
         }
     }
 
@@ -340,21 +363,50 @@ impl Model {
         while claimed.leases.len() < claim.hosts && claim.urls_per_host > 0 && self.allowance() > 0
         {
             let due = (0..self.hosts.len())
-                .filter_map(|at| Some((self.due(at)?, at)))
-                .filter(|&(due, at)| due <= now.ms() && self.has_room(at));
-            let Some((_, at)) = due.min() else { break };
+                .filter_map(|at| Some((self.turn(at, claim.taker)?, at)))
+                .filter(|&(turn, at)| turn <= now.ms() && self.has_room(at))
+                .map(|(_, at)| (!self.is_own(at, claim.taker), self.due(at), self.order(at)));
+            let Some((.., (_, at))) = due.min() else {
+                break;
+            };
             let lease = self.grant(at, claim.urls_per_host, now);
             claimed.leases.push(lease);
         }
-        if self.allowance() > 0 {
-            let next = (0..self.hosts.len())
-                .filter(|&at| self.has_room(at) || self.due(at) > Some(now.ms()))
-                .filter_map(|at| self.due(at));
-            claimed.next_due = next
-                .min()
-                .map(|due| Duration::from_micros((due * 1_000).saturating_sub(now.0)));
-        }
+        let next = (0..self.hosts.len())
+            .filter(|&at| self.has_room(at) || self.due(at) > Some(now.ms()))
+            .filter(|_| self.allowance() > 0)
+            .filter_map(|at| self.turn(at, claim.taker));
+        claimed.next_due = self.until_first(next, now);
         Ok(claimed)
+    }
+
+    /// Until the first of these times or the first end of a lease.
+    fn until_first(&self, times: impl Iterator<Item = u64>, now: Now) -> Option<Duration> {
+        let leases = self.hosts.iter().filter_map(|host| host.lease.as_ref());
+        let first = times.chain(leases.map(|lease| lease.end)).min();
+        first.map(|at| Duration::from_micros((at * 1_000).saturating_sub(now.0)))
+    }
+
+    fn is_own(&self, at: usize, taker: Taker) -> bool {
+        match self.ways {
+            Ways::Embedded => is_own(u32::try_from(at).expect("a test has few hosts"), taker),
+            Ways::OneShard => taker.index == 0,
+        }
+    }
+
+    /// From when on the host may be given to this taker.
+    fn turn(&self, at: usize, taker: Taker) -> Option<u64> {
+        let grace = if self.is_own(at, taker) { 0 } else { OWN_MS };
+        Some(self.due(at)? + grace)
+    }
+
+    /// Who comes first of those that are equal.
+    fn order(&self, at: usize) -> (String, usize) {
+        let name = match self.ways {
+            Ways::Embedded => String::new(),
+            Ways::OneShard => self.hosts[at].host.to_string(),
+        };
+        (name, at)
     }
 
     fn grant(&mut self, at: usize, most: usize, now: Now) -> Lease {
@@ -394,6 +446,7 @@ impl Model {
             handed: None,
             addresses: Vec::new(),
             alone: host.suspect,
+            node: self.node,
         });
         Lease {
             host: host.host.clone(),

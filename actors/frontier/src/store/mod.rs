@@ -28,6 +28,7 @@ use contract::host::Host;
 use contract::lease::{Claim, Claimed, EnterAddress, Extend, Queued, Release, Schedule};
 use contract::settle::{Settle, Settled};
 
+use crate::config::Rules;
 use crate::error::StoreError;
 
 /// The verbs of a frontier. Each is one atomic step; each may be sent twice.
@@ -68,6 +69,9 @@ pub trait Store: Send + Sync + 'static {
     /// Ends a pause.
     fn resume(&self) -> impl Future<Output = Result<(), StoreError>>;
 
+    /// From now on decides by these rules.
+    fn set_rules(&self, rules: Rules) -> impl Future<Output = Result<(), StoreError>>;
+
     /// How it stands.
     fn stats(&self) -> impl Future<Output = Result<FrontierStats, StoreError>>;
 
@@ -78,8 +82,8 @@ pub trait Store: Send + Sync + 'static {
     /// Makes durable against a power loss what is durable against the end of the process.
     fn flush(&self) -> impl Future<Output = Result<(), StoreError>>;
 
-    /// URLs that were given up, numbered, the first ones after `told`; those up to `told` are forgotten.
-    fn gave_up(&self, told: u64) -> impl Future<Output = Result<Vec<GaveUp>, StoreError>>;
+    /// URLs that were given up, numbered, some hundreds at most; those of the numbers `told` are forgotten first.
+    fn gave_up(&self, told: &[u64]) -> impl Future<Output = Result<Vec<GaveUp>, StoreError>>;
 
     /// URLs ever admitted as seeds, for rebuilding the scope.
     fn seeds(&self) -> impl Future<Output = Result<Vec<String>, StoreError>>;
@@ -99,14 +103,14 @@ pub trait Store: Send + Sync + 'static {
     /// Sets the crawl's configuration and returns its version; the same bytes make no new version.
     fn set_config(&self, bytes: &[u8]) -> impl Future<Output = Result<u64, StoreError>>;
 
-    /// Fingerprints that are known, ascending, after `after`, at most `most`.
+    /// Fingerprints that are known, as far as the store keeps them, ascending, after `after`, at most about `most`.
     fn known_after(
         &self,
         after: Option<Fingerprint>,
         most: usize,
     ) -> impl Future<Output = Result<Vec<Fingerprint>, StoreError>>;
 
-    /// Queued URLs (leased ones too), by host and order, after `after`, at most `most`.
+    /// Queued URLs (leased ones too), host after host, after `after`, at most about `most`; an empty answer is the end.
     fn queued_after(
         &self,
         after: Option<QueuePlace>,
@@ -130,18 +134,18 @@ pub struct StoredConfig {
     pub bytes: Vec<u8>,
 }
 
-/// Where a URL stands in the queues; ordered as they are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct QueuePlace {
-    pub(crate) host: u32,
-    pub(crate) class: u8,
-    pub(crate) place: u64,
-}
+/// Where a reading of the queues stands; means something to the store that gave it only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueuePlace(pub(crate) Box<[u8]>);
 
-/// A queued URL and where it stands.
+/// A queued URL and where it stands: within a host's class, URLs are read in the order of the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueuedAt {
     pub at: QueuePlace,
     pub host: Host,
+    /// 0 seeds and sitemaps, 1 the rest, 2 low priority, 3 retries.
+    pub class: u8,
+    /// A retry is not tried before this, in ms of the store's time; 0 for the other classes.
+    pub not_before: u64,
     pub queued: Queued,
 }

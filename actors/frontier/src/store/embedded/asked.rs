@@ -10,7 +10,20 @@ use super::disk::queue_key;
 use super::work::{Work, unreadable, usual};
 use crate::error::StoreError;
 use crate::events;
+use crate::store::machine::{RETRY, retry_due};
 use crate::store::{QueuePlace, QueuedAt, StoredConfig};
+
+/// The first key after this one; none if it is no key of the queue.
+fn after_key(key: &[u8]) -> Option<[u8; 13]> {
+    let mut key: [u8; 13] = key.try_into().ok()?;
+    for byte in key.iter_mut().rev() {
+        *byte = byte.wrapping_add(1);
+        if *byte != 0 {
+            return Some(key);
+        }
+    }
+    None
+}
 
 impl Work {
     pub(super) fn set_paused(&mut self, paused: bool) -> Result<(), StoreError> {
@@ -23,9 +36,9 @@ impl Work {
     pub(super) fn stats(&mut self) -> Result<FrontierStats, StoreError> {
         let now = self.time.now();
         let next = match self.schedule.next() {
-            Some(entry @ (_, id)) => {
+            Some((at, id)) => {
                 let host = self.hosts.get(&self.disk, id)?.host.to_string();
-                self.until(now, Some(entry)).map(|until| (host, until))
+                Some((host, Self::until(now, at)))
             }
             None => None,
         };
@@ -56,7 +69,7 @@ impl Work {
         }
         let waiting = self.schedule.next().filter(|_| self.allowance() > 0);
         let entry = waiting.into_iter().chain(self.schedule.first_end()).min();
-        self.until(self.time.now(), entry)
+        entry.map(|(at, _)| Self::until(self.time.now(), at))
     }
 
     pub(super) fn flush(&mut self) -> Result<(), StoreError> {
@@ -111,16 +124,21 @@ impl Work {
         after: Option<QueuePlace>,
         most: usize,
     ) -> Result<Vec<QueuedAt>, StoreError> {
-        let from = after.map_or([0; 13], |at| {
-            queue_key(at.host, at.class, at.place.saturating_add(1))
-        });
+        let from = match after {
+            None => [0; 13],
+            Some(QueuePlace(at)) => after_key(&at).ok_or(StoreError::Missing {
+                what: "place of a reading",
+            })?,
+        };
         let mut found = Vec::new();
         for element in self.disk.queue_from(from).take(most) {
             let ((host, class, place), bytes) = element?;
             let state = self.hosts.get(&self.disk, host)?;
             found.push(QueuedAt {
-                at: QueuePlace { host, class, place },
+                at: QueuePlace(queue_key(host, class, place).into()),
                 host: state.host.clone(),
+                class,
+                not_before: if class == RETRY { retry_due(place) } else { 0 },
                 queued: usual(state).decode(&bytes).map_err(unreadable)?,
             });
         }

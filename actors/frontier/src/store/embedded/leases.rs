@@ -17,7 +17,6 @@ use super::disk::queue_key;
 use super::work::{Change, Work, unreadable, usual};
 use crate::error::StoreError;
 use crate::events;
-use crate::politeness;
 use crate::store::machine::index;
 use crate::store::machine::lease::Lease;
 use crate::store::machine::schedule::HostId;
@@ -39,12 +38,14 @@ struct GaveUpRow {
 }
 
 impl Work {
-    /// Ends the leases whose time is over; each burns a try of the URL that is to blame.
+    /// Ends the leases whose time is over. What became of its holder is not known: its host becomes a suspect, which is
+    /// leased alone; the head of such a lease is to blame, and burns a try (docs/adr/0006).
     pub(super) fn end_leases(&mut self, change: &mut Change) -> Result<(), StoreError> {
         while let Some((_, id)) = self.schedule.lease_ended(change.now.ms()) {
             let state = self.hosts.change(&self.disk, id)?;
             let token = Token(state.record.token);
-            let blamed = state.lease.as_ref().and_then(|lease| {
+            let alone = state.lease.as_ref().filter(|lease| lease.alone);
+            let blamed = alone.and_then(|lease| {
                 let (position, place) = lease.blamed()?;
                 Some((position, lease.class, place))
             });
@@ -56,6 +57,9 @@ impl Work {
             let (now, ours) = (change.now, self.rules.delay);
             let state = self.hosts.change(&self.disk, id)?;
             let lease = state.expire(now, ours);
+            if blamed.is_some() {
+                state.record.rest_blamed(now);
+            }
             self.lease_over(id, lease)?;
             events::LeaseExpired.emit();
         }
@@ -134,12 +138,12 @@ impl Work {
         self.settled_for_good(id, change)
     }
 
-    pub(super) fn gave_up(&mut self, told: u64) -> Result<Vec<GaveUp>, StoreError> {
+    pub(super) fn gave_up(&mut self, told: &[u64]) -> Result<Vec<GaveUp>, StoreError> {
         let mut change = self.begin();
         let mut given = Vec::new();
         for row in self.disk.all_gave_up::<GaveUpRow>() {
             let (number, row) = row?;
-            if number <= told {
+            if told.contains(&number) {
                 self.disk.drop_gave_up(&mut change.batch, number);
                 continue;
             }
@@ -196,11 +200,8 @@ impl Work {
             }
             let state = self.hosts.change(&self.disk, id)?;
             state.record.fence(change.now, ours);
-            state.record.suspect = true;
             if blamed.is_some() {
-                let rest = politeness::blamed_rest(state.record.failures);
-                let rested = change.now.ms_after(Duration::ZERO, rest);
-                state.record.next_ok = state.record.next_ok.max(rested);
+                state.record.rest_blamed(change.now);
             }
             let after = state.scheduled();
             self.schedule.moved(id, before, after);
@@ -249,6 +250,13 @@ impl Work {
         let back = state.release(release.handed, rested, now.ms_after(Duration::ZERO, ring));
         self.outstanding -= u64::from(back);
         let after = state.lease.as_ref().map_or(before, |lease| lease.end);
+        // No request is sent under it any more.
+        let addresses = state
+            .lease
+            .as_mut()
+            .map(|lease| std::mem::take(&mut lease.addresses));
+        self.schedule
+            .leave_addresses(&addresses.unwrap_or_default());
         self.schedule.lease_moved(id, before, after);
         self.close_if_finished(id, &mut change)?;
         self.commit(change)
@@ -290,11 +298,15 @@ impl Work {
     }
 
     pub(super) fn enter_address(&mut self, enter: &EnterAddress) -> Result<bool, StoreError> {
+        let mut change = self.begin();
+        self.end_leases(&mut change)?;
+        self.commit(change)?;
         let Some(id) = self.hosts.find(&self.disk, &enter.host)? else {
             return Ok(false);
         };
         let state = self.hosts.get(&self.disk, id)?;
-        let Some(lease) = state.lease_of(enter.token) else {
+        let lease = state.lease_of(enter.token);
+        let Some(lease) = lease.filter(|lease| !lease.released()) else {
             return Ok(false);
         };
         if lease.addresses.contains(&enter.address) {

@@ -9,7 +9,7 @@ use contract::canonical::Fingerprint;
 use contract::clock::{Clock, Wall};
 use contract::error::ErrorClass;
 use contract::host::Host;
-use contract::lease::{Claim, Release};
+use contract::lease::{Claim, Release, Taker};
 use contract::link::{Link, LinkKind};
 use contract::outcome::Outcome;
 use contract::page::Fate;
@@ -63,6 +63,7 @@ fn admit(store: &Embedded, numbers: std::ops::Range<u64>) -> Admitted {
 
 fn claim(store: &Embedded) -> Claimed {
     now(store.claim(Claim {
+        taker: Taker::ALONE,
         hosts: 1,
         urls_per_host: 2,
     }))
@@ -115,6 +116,7 @@ fn a_restart_keeps_what_was_answered_and_seeds_are_queued_once() {
     assert_eq!((stats.known, stats.ran.as_secs()), (4, 5));
     assert!(stats.paused);
     let refused = now(store.claim(Claim {
+        taker: Taker::ALONE,
         hosts: 1,
         urls_per_host: 1,
     }));
@@ -162,10 +164,10 @@ fn a_url_that_ends_the_process_is_given_up_after_three_tries() {
         "after a lease that was lost one URL at a time is granted"
     );
     let store = Embedded::open(folder.path(), options(&clock)).unwrap();
-    let told = now(store.gave_up(0)).unwrap();
+    let told = now(store.gave_up(&[])).unwrap();
     assert_eq!(told.len(), 1);
     assert_eq!((&told[0].queued.url, told[0].queued.tries), (&url(0), 3));
-    assert!(now(store.gave_up(told[0].number)).unwrap().is_empty());
+    assert!(now(store.gave_up(&[told[0].number])).unwrap().is_empty());
     let stats = now(store.stats()).unwrap();
     assert_eq!((stats.known, stats.queued, stats.done), (3, 2, 1));
 }
@@ -204,12 +206,13 @@ fn of_many_that_a_process_died_with_the_innocent_go_free() {
         while !died {
             clock.advance(Duration::from_secs(1));
             let all = Claim {
+                taker: Taker::ALONE,
                 hosts: 16,
                 urls_per_host: 4,
             };
             let leases = now(store.claim(all)).unwrap().leases;
             if leases.is_empty() && now(store.stats()).unwrap().queued == 0 {
-                let told = now(store.gave_up(0)).unwrap();
+                let told = now(store.gave_up(&[])).unwrap();
                 assert_eq!(
                     told.iter()
                         .map(|gone| &*gone.queued.url)

@@ -53,7 +53,7 @@ pub(super) struct Change {
     pub(super) counted: bool,
 }
 
-/// Fingerprints are hashes already.
+/// Fingerprints are hashes already, but for their heads.
 #[derive(Default)]
 pub(super) struct AsIs(u64);
 
@@ -69,7 +69,7 @@ impl Hasher for AsIs {
     }
 
     fn write_u64(&mut self, value: u64) {
-        self.0 = value;
+        self.0 = value.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 }
 
@@ -160,16 +160,18 @@ impl Work {
         let mut claimed = Claimed::default();
         while claimed.leases.len() < claim.hosts && claim.urls_per_host > 0 && self.allowance() > 0
         {
-            let Some(entry) = self.schedule.due(change.now.ms()) else {
+            let Some(entry) = self.schedule.due(change.now.ms(), claim.taker) else {
                 break;
             };
             claimed
                 .leases
                 .extend(self.grant(entry, claim.urls_per_host, &mut change)?);
         }
-        if self.allowance() > 0 {
-            claimed.next_due = self.until(change.now, self.schedule.next());
-        }
+        let turn = self.schedule.next_for(claim.taker);
+        let turn = turn.filter(|_| self.allowance() > 0);
+        let end = self.schedule.first_end().map(|(end, _)| end);
+        let next = turn.into_iter().chain(end).min();
+        claimed.next_due = next.map(|at| Self::until(change.now, at));
         self.commit(change)?;
         events::Claimed {
             leases: claimed.leases.len(),
@@ -179,8 +181,9 @@ impl Work {
         Ok(claimed)
     }
 
-    pub(super) fn until(&self, now: Now, entry: Option<(u64, HostId)>) -> Option<Duration> {
-        entry.map(|(at, _)| Duration::from_micros(at.saturating_mul(1_000).saturating_sub(now.0)))
+    /// From now to a time in ms.
+    pub(super) fn until(now: Now, at: u64) -> Duration {
+        Duration::from_micros(at.saturating_mul(1_000).saturating_sub(now.0))
     }
 
     /// Leases a due host; none if its domain has its fill, or its record and its queue disagreed.

@@ -95,6 +95,14 @@ impl Record {
         let rested = now.ms_after(Duration::ZERO, self.delay(ours));
         self.next_ok = self.next_ok.max(rested);
         self.out = None;
+        self.suspect = true;
+    }
+
+    /// Its lease was to blame for its holder's end: others come before it, so that ends in quick succession do not meet
+    /// it each time.
+    pub(crate) fn rest_blamed(&mut self, now: Now) {
+        let rested = now.ms_after(Duration::ZERO, politeness::blamed_rest(self.failures));
+        self.next_ok = self.next_ok.max(rested);
     }
 }
 

@@ -10,7 +10,9 @@ use contract::lease::{Claim, Claimed, EnterAddress, Extend, Release, Schedule};
 use contract::settle::Settle;
 
 use super::Memory;
+use crate::config::Rules;
 use crate::error::StoreError;
+use crate::store::machine::{RETRY, retry_due};
 use crate::store::{QueuePlace, QueuedAt, Store, StoredConfig, Taken};
 
 impl Store for Memory {
@@ -81,14 +83,18 @@ impl Store for Memory {
     async fn enter_address(&self, enter: &EnterAddress) -> Result<bool, StoreError> {
         let mut model = self.model();
         let most = model.rules.address_leases_max;
+        let now = model.time.now();
+        model.end_leases(now);
         let leases = model.hosts.iter().filter_map(|host| host.lease.as_ref());
         let there = leases
+            .filter(|lease| lease.handed.is_none())
             .filter(|l| l.addresses.contains(&enter.address))
             .count();
         let Some(at) = model.leased(&enter.host, enter.token) else {
             return Ok(false);
         };
-        let Some(lease) = &mut model.hosts[at].lease else {
+        let lease = model.hosts[at].lease.as_mut();
+        let Some(lease) = lease.filter(|lease| lease.handed.is_none()) else {
             return Ok(false);
         };
         if lease.addresses.contains(&enter.address) {
@@ -111,6 +117,11 @@ impl Store for Memory {
         Ok(())
     }
 
+    async fn set_rules(&self, rules: Rules) -> Result<(), StoreError> {
+        self.model().rules = rules;
+        Ok(())
+    }
+
     async fn stats(&self) -> Result<FrontierStats, StoreError> {
         Ok(self.model().stats())
     }
@@ -122,19 +133,17 @@ impl Store for Memory {
             .filter(|_| model.allowance() > 0)
             .filter(|&at| model.domain_has_room(at) || model.due(at) > Some(now.ms()))
             .filter_map(|at| model.due(at));
-        let leases = model.hosts.iter().filter_map(|host| host.lease.as_ref());
-        let first = dues.chain(leases.map(|lease| lease.end)).min();
-        let first = first.filter(|_| !model.paused);
-        Ok(first.map(|at| Duration::from_micros((at * 1_000).saturating_sub(now.0))))
+        let first = model.until_first(dues, now);
+        Ok(first.filter(|_| !model.paused))
     }
 
     async fn flush(&self) -> Result<(), StoreError> {
         Ok(())
     }
 
-    async fn gave_up(&self, told: u64) -> Result<Vec<GaveUp>, StoreError> {
+    async fn gave_up(&self, told: &[u64]) -> Result<Vec<GaveUp>, StoreError> {
         let mut model = self.model();
-        model.given_up.retain(|gave| gave.number > told);
+        model.given_up.retain(|gave| !told.contains(&gave.number));
         Ok(model.given_up.clone())
     }
 
@@ -189,22 +198,20 @@ impl Store for Memory {
         most: usize,
     ) -> Result<Vec<QueuedAt>, StoreError> {
         let model = self.model();
-        let mut all: Vec<QueuedAt> = model
-            .queue
-            .iter()
-            .map(|item| QueuedAt {
-                at: QueuePlace {
-                    host: u32::try_from(item.host).expect("a test has few hosts"),
-                    class: item.class,
-                    place: item.place,
-                },
-                host: model.hosts[item.host].host.clone(),
-                queued: item.queued.clone(),
-            })
-            .collect();
-        all.sort_by_key(|item| item.at);
-        all.retain(|item| Some(item.at) > after);
-        all.truncate(most);
-        Ok(all)
+        assert!(after.is_none(), "the model is read at once");
+        let mut all: Vec<_> = model.queue.iter().collect();
+        all.sort_by_key(|item| (item.host, item.class, item.place));
+        let read = all.into_iter().take(most).map(|item| QueuedAt {
+            at: QueuePlace(Box::default()),
+            host: model.hosts[item.host].host.clone(),
+            class: item.class,
+            not_before: if item.class == RETRY {
+                retry_due(item.place)
+            } else {
+                0
+            },
+            queued: item.queued.clone(),
+        });
+        Ok(read.collect())
     }
 }

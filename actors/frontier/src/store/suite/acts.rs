@@ -6,7 +6,7 @@ use contract::admit::Admit;
 use contract::canonical::Fingerprint;
 use contract::clock::{Clock, Wall};
 use contract::host::{Host, Origin};
-use contract::lease::{Claim, EnterAddress, Extend, Release, Schedule};
+use contract::lease::{Claim, EnterAddress, Extend, Release, Schedule, Taker};
 use contract::link::{Link, LinkKind};
 use contract::outcome::Outcome;
 use contract::page::Fate;
@@ -27,6 +27,7 @@ pub(super) enum Act {
         force: bool,
     },
     Claim {
+        taker: usize,
         hosts: usize,
         urls: usize,
     },
@@ -63,8 +64,9 @@ pub(super) enum Act {
     },
     Pause,
     Resume,
+    /// What was given up, all of it forgotten if `told`.
     GaveUp {
-        told: u64,
+        told: bool,
     },
     Ran(Duration),
     Configure(u8),
@@ -152,7 +154,8 @@ pub(super) fn act() -> impl Strategy<Value = Act> {
     let lease = || 0..6usize;
     prop_oneof![
         4 => (links(8), any::<bool>()).prop_map(|(links, force)| Act::Admit { links, force }),
-        6 => (0..4usize, 0..6usize).prop_map(|(hosts, urls)| Act::Claim { hosts, urls }),
+        6 => (0..2usize, 0..4usize, 0..6usize)
+            .prop_map(|(taker, hosts, urls)| Act::Claim { taker, hosts, urls }),
         6 => (prop::collection::vec(page(), 1..5), any::<bool>())
             .prop_map(|(pages, twice)| Act::Settle { pages, twice }),
         2 => lease().prop_map(|lease| Act::SettleAll { lease }),
@@ -165,7 +168,7 @@ pub(super) fn act() -> impl Strategy<Value = Act> {
             .prop_map(|(lease, delay, rest)| Act::Schedule { lease, delay, rest }),
         2 => (lease(), 0..2u8).prop_map(|(lease, address)| Act::Enter { lease, address }),
         1 => prop_oneof![Just(Act::Pause), Just(Act::Resume), Just(Act::Resume)],
-        1 => (0..4u64).prop_map(|told| Act::GaveUp { told }),
+        1 => any::<bool>().prop_map(|told| Act::GaveUp { told }),
         1 => ms(0..5_000).prop_map(Act::Ran),
         1 => any::<bool>().prop_map(|other| Act::Configure(u8::from(other))),
         1 => Just(Act::Wake),
@@ -214,8 +217,13 @@ impl Act {
                 via: "http://a.test/".into(),
                 force: *force,
             }))?),
-            Self::Claim { hosts, urls } => {
+            Self::Claim { taker, hosts, urls } => {
+                let taker = Taker {
+                    index: *taker,
+                    of: 2,
+                };
                 let claim = Claim {
+                    taker,
                     hosts: *hosts,
                     urls_per_host: *urls,
                 };
@@ -314,7 +322,18 @@ impl Act {
             },
             Self::Pause => said(&now(store.pause())?),
             Self::Resume => said(&now(store.resume())?),
-            Self::GaveUp { told } => said(&now(store.gave_up(*told))?),
+            Self::GaveUp { told } => {
+                let mut gave_up = now(store.gave_up(&[]))?;
+                if *told {
+                    let numbers: Vec<_> = gave_up.iter().map(|gave| gave.number).collect();
+                    let left = now(store.gave_up(&numbers))?;
+                    assert!(left.is_empty(), "told, and not forgotten: {left:?}");
+                }
+                // Numbers are each store's own.
+                gave_up.iter_mut().for_each(|gave| gave.number = 0);
+                gave_up.sort_by_key(|gave| gave.token);
+                said(&gave_up)
+            }
             Self::Ran(more) => said(&now(store.add_running_time(*more))?),
             Self::Configure(bytes) => said(&now(store.set_config(&[*bytes]))?),
             // A store may wake a fetcher for nothing, never let it sleep over something.

@@ -5,7 +5,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{TestRng, TestRunner};
 
 use super::acts::Act;
-use super::{Stage, rules, story};
+use super::{InFolder, Stage, Subject, rules, story};
 use crate::error::StoreError;
 
 /// No space left on device.
@@ -26,7 +26,7 @@ fn fixed_story() -> Vec<Act> {
 /// Plays until the store fails, opens it again, and compares it with a model that has seen what was acknowledged.
 /// False when nothing failed.
 fn fails_at(n: u64, stays: bool, acts: &[Act]) -> bool {
-    let mut stage = Stage::new(&rules());
+    let mut stage = Stage::<InFolder>::new(&rules());
     let plan = FailPlan::nth(n, ENOSPC, stays);
     stage.subject.open(plan.clone()).unwrap();
     for act in acts {
