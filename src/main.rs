@@ -51,18 +51,13 @@ fn run(cli: Cli) -> Code {
     // First of all: without a process-wide provider, building a client panics.
     let _already_installed = rustls::crypto::ring::default_provider().install_default();
     let system = actix_rt::System::new();
-    match system.block_on(dispatch(cli.command)) {
-        Ok(Code::Forced) => {
-            // Dropping the runtime would wait for the threads that a forced end must not wait for.
-            std::mem::forget(system);
-            Code::Forced
-        }
-        Ok(code) => code,
-        Err(failure) => {
-            eprintln!("argiope: {failure}");
-            failure.code
-        }
-    }
+    let ended = system.block_on(dispatch(cli.command));
+    // The process ends here. Dropping the runtime would wait for threads that a forced end must not wait for.
+    std::mem::forget(system);
+    ended.unwrap_or_else(|failure| {
+        eprintln!("argiope: {failure}");
+        failure.code
+    })
 }
 
 async fn dispatch(command: Command) -> Result<Code, Failure> {

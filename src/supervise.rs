@@ -28,8 +28,8 @@ const BACKOFF: Duration = Duration::from_millis(500);
 pub enum Ended {
     /// Drained, for this reason.
     Drained(End),
-    /// The second signal, or a drain that took too long.
-    Forced,
+    /// For this reason, by a drain that was cut short: a second signal, its time over, a disk that takes no more.
+    Forced(End),
 }
 
 /// Runs generations until the crawl ends.
@@ -52,7 +52,7 @@ pub async fn run(plan: &Plan, signals: &mut Signals) -> Result<Ended, Failure> {
             Why::End(end) => {
                 return Ok(match drain(plan, generation, signals).await {
                     Drained::Clean => Ended::Drained(end),
-                    Drained::Forced => Ended::Forced,
+                    Drained::Forced => Ended::Forced(end),
                 });
             }
             Why::Died(death) => death,

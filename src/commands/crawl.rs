@@ -71,9 +71,18 @@ pub async fn run(args: &CrawlArgs) -> Result<Code, Failure> {
     if !args.quiet {
         summary(&ended, &plan.status.borrow(), plan.folder.path());
     }
+    let (Ended::Drained(end) | Ended::Forced(end)) = &ended;
+    if let End::Fault(fault) = end {
+        // It is the cause of whatever failed after it, the reports perhaps.
+        eprintln!(
+            "argiope: {}: {}; the same command goes on",
+            fault.room, fault.detail
+        );
+        return Ok(Code::of_end(end));
+    }
     reports?;
     Ok(match ended {
-        Ended::Forced => Code::Forced,
+        Ended::Forced(_) => Code::Forced,
         Ended::Drained(End::Done) if kept == 0 => {
             eprintln!(
                 "argiope: no page was kept; {} says why for each URL",
@@ -81,15 +90,7 @@ pub async fn run(args: &CrawlArgs) -> Result<Code, Failure> {
             );
             Code::NoPages
         }
-        Ended::Drained(end) => {
-            if let End::Fault(fault) = &end {
-                eprintln!(
-                    "argiope: {}: {}; the same command goes on",
-                    fault.room, fault.detail
-                );
-            }
-            Code::of_end(&end)
-        }
+        Ended::Drained(end) => Code::of_end(&end),
     })
 }
 
@@ -124,15 +125,15 @@ async fn finish(dir: &Path) -> Result<(), Failure> {
 
 fn summary(ended: &Ended, status: &Status, dir: &Path) {
     let why = match ended {
-        Ended::Forced => "stopped at once; the same command goes on".to_owned(),
-        Ended::Drained(end) => match end {
-            End::Done => "done".to_owned(),
-            End::PageLimit => "page limit reached".to_owned(),
-            End::TimeLimit => "time limit reached".to_owned(),
-            End::SizeLimit => "size limit reached".to_owned(),
-            End::Stopped => "stopped; the same command goes on".to_owned(),
-            End::Fault(fault) => format!("stopped: {} {}", fault.room, fault.detail),
-        },
+        Ended::Drained(End::Fault(fault)) | Ended::Forced(End::Fault(fault)) => {
+            format!("stopped: {} {}", fault.room, fault.detail)
+        }
+        Ended::Forced(_) => "stopped at once; the same command goes on".to_owned(),
+        Ended::Drained(End::Done) => "done".to_owned(),
+        Ended::Drained(End::PageLimit) => "page limit reached".to_owned(),
+        Ended::Drained(End::TimeLimit) => "time limit reached".to_owned(),
+        Ended::Drained(End::SizeLimit) => "size limit reached".to_owned(),
+        Ended::Drained(End::Stopped) => "stopped; the same command goes on".to_owned(),
     };
     let frontier = &status.frontier;
     println!(

@@ -28,11 +28,11 @@ pub struct Fault {
 impl FaultKind {
     /// The kind of an I/O error.
     pub fn of_io(error: &io::Error) -> Self {
-        match error.raw_os_error() {
-            // ENOSPC, EDQUOT
-            Some(28 | 122) => Self::DiskFull,
+        match (error.kind(), error.raw_os_error()) {
+            // By its kind, which an error that wraps the system's own keeps.
+            (io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded, _) => Self::DiskFull,
             // ENFILE, EMFILE
-            Some(23 | 24) => Self::Descriptors,
+            (_, Some(23 | 24)) => Self::Descriptors,
             _ => Self::Other,
         }
     }
@@ -75,6 +75,24 @@ impl Health {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_is_known_by_number_and_when_wrapped() {
+        #[track_caller]
+        fn check(error: io::Error, want: FaultKind) {
+            assert_eq!(FaultKind::of_io(&error), want, "{error:?}");
+        }
+        for (errno, want) in [
+            (28, FaultKind::DiskFull),  // ENOSPC
+            (122, FaultKind::DiskFull), // EDQUOT
+            (24, FaultKind::Descriptors),
+            (5, FaultKind::Other),
+        ] {
+            check(io::Error::from_raw_os_error(errno), want);
+        }
+        let wrapped = io::Error::new(io::ErrorKind::StorageFull, "at some path");
+        check(wrapped, FaultKind::DiskFull);
+    }
 
     #[test]
     fn the_first_fault_is_kept_and_named_by_its_kind() {

@@ -106,6 +106,12 @@ impl From<fjall::Error> for StoreError {
     fn from(error: fjall::Error) -> Self {
         match error {
             fjall::Error::Io(source) => Self::Write(source),
+            // A full disk or the like, one layer deeper: nothing is wrong with the files then.
+            fjall::Error::Storage(fjall::LsmError::Io(source))
+                if FaultKind::of_io(&source) != FaultKind::Other =>
+            {
+                Self::Write(source)
+            }
             other => Self::Engine(other),
         }
     }
@@ -123,6 +129,19 @@ impl From<StoreError> for FrontierError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_full_disk_is_no_damage_however_deep_it_is_told() {
+        #[track_caller]
+        fn check(errno: i32, want: FaultKind) {
+            let source = std::io::Error::from_raw_os_error(errno);
+            let deep = fjall::Error::Storage(fjall::LsmError::Io(source));
+            assert_eq!(StoreError::from(deep).fault(), want, "errno {errno}");
+        }
+        check(28, FaultKind::DiskFull);
+        check(24, FaultKind::Descriptors);
+        check(22, FaultKind::Store); // EINVAL: of bytes that make no sense
+    }
 
     #[test]
     fn other_rooms_read_the_whole_chain() {

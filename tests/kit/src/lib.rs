@@ -17,6 +17,7 @@ pub mod pages;
 pub mod process;
 pub mod seed;
 mod serving;
+pub mod small_disk;
 pub mod tls;
 pub mod tools;
 pub mod until;
