@@ -11,5 +11,6 @@ pub mod actor;
 pub mod config;
 pub mod error;
 mod events;
+pub mod fleet;
 pub mod politeness;
 pub mod store;
