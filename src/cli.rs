@@ -72,9 +72,6 @@ pub struct CrawlArgs {
     /// A file of seeds, one URL a line, # for comments
     #[arg(long, value_name = "FILE")]
     pub seed_file: Option<PathBuf>,
-    /// A TOML file of settings; flags win over environment, environment over file
-    #[arg(long, value_name = "FILE", env = "ARGIOPE_CONFIG")]
-    pub config: Option<PathBuf>,
     /// Begin anew: removes what an earlier crawl left in the folder
     #[arg(long)]
     pub overwrite: bool,
@@ -133,6 +130,17 @@ pub struct CrawlArgs {
     /// A further request header, "Name: value" (repeatable)
     #[arg(long, value_name = "LINE", help_heading = "Politeness")]
     pub header: Vec<String>,
+
+    #[command(flatten)]
+    pub machine: MachineFlags,
+}
+
+/// What belongs to this process, whatever it crawls.
+#[derive(Debug, Args)]
+pub struct MachineFlags {
+    /// A TOML file of settings; flags win over environment, environment over file
+    #[arg(long, value_name = "FILE", env = "ARGIOPE_CONFIG")]
+    pub config: Option<PathBuf>,
 
     /// Allow private or loopback addresses of this network, say 127.0.0.0/8 (repeatable)
     #[arg(long, value_name = "CIDR", help_heading = "Network")]

@@ -15,7 +15,7 @@ use contract::scope::Scope;
 use fetcher::address::{Dial, Net};
 use serde::Deserialize;
 
-use crate::cli::CrawlArgs;
+use crate::cli::{CrawlArgs, MachineFlags};
 use crate::exit::Failure;
 
 /// The file: the crawl's sections, and `[node]`.
@@ -87,7 +87,7 @@ impl Settings {
     /// # Errors
     /// The first thing that is wrong: what, where, and what to do.
     pub fn read(args: &CrawlArgs) -> Result<Self, Failure> {
-        let mut file = match &args.config {
+        let mut file = match &args.machine.config {
             Some(path) => read_file(path)?,
             None => File::default(),
         };
@@ -159,11 +159,6 @@ fn read_file(path: &Path) -> Result<File, Failure> {
 
 /// Flags (and environment, which clap reads into them) win over the file.
 fn apply_flags(file: &mut File, args: &CrawlArgs) {
-    fn set<T: Clone>(target: &mut T, flag: Option<T>) {
-        if let Some(value) = flag {
-            *target = value;
-        }
-    }
     set(&mut file.agent.contact, args.contact.clone().map(Some));
     set(
         &mut file.agent.user_agent,
@@ -187,14 +182,24 @@ fn apply_flags(file: &mut File, args: &CrawlArgs) {
         args.time_limit.map(|time| Some(time.as_secs().max(1))),
     );
     set(&mut file.limits.size_limit_bytes, args.size_limit.map(Some));
-    set(&mut file.node.fetchers, args.fetchers);
-    set(&mut file.node.concurrency, args.concurrency);
-    set(&mut file.node.max_memory_bytes, args.max_memory);
-    file.node.allow_net.extend(args.allow_net.iter().cloned());
-    file.node.allow_port.extend(args.allow_port.iter().copied());
-    set(&mut file.node.dns, args.dns.map(Some));
-    set(&mut file.node.ca, args.ca.clone().map(Some));
-    set(&mut file.node.metrics_listen, args.metrics_listen.map(Some));
+    apply_machine(&mut file.node, &args.machine);
+}
+
+fn set<T: Clone>(target: &mut T, flag: Option<T>) {
+    if let Some(value) = flag {
+        *target = value;
+    }
+}
+
+fn apply_machine(node: &mut NodeConfig, flags: &MachineFlags) {
+    set(&mut node.fetchers, flags.fetchers);
+    set(&mut node.concurrency, flags.concurrency);
+    set(&mut node.max_memory_bytes, flags.max_memory);
+    node.allow_net.extend(flags.allow_net.iter().cloned());
+    node.allow_port.extend(flags.allow_port.iter().copied());
+    set(&mut node.dns, flags.dns.map(Some));
+    set(&mut node.ca, flags.ca.clone().map(Some));
+    set(&mut node.metrics_listen, flags.metrics_listen.map(Some));
 }
 
 /// A seed of a file, with the place it stands at.

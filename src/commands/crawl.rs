@@ -28,7 +28,7 @@ use crate::{progress, telemetry};
 /// Bad input, a folder or store that cannot be used, a pipeline that keeps dying.
 pub async fn run(args: &CrawlArgs) -> Result<Code, Failure> {
     let settings = Settings::read(args)?;
-    telemetry::logs(args.log_format, args.quiet);
+    telemetry::logs(args.machine.log_format, args.machine.quiet);
     let metrics = telemetry::metrics();
     let mut signals = Signals::install()
         .map_err(|error| Failure::new(Code::Error, format!("signals: {error}")))?;
@@ -58,8 +58,8 @@ pub async fn run(args: &CrawlArgs) -> Result<Code, Failure> {
         let served = serve_metrics(address, metrics).await;
         served.map_err(|error| Failure::input(format!("--metrics-listen {address}: {error}")))?;
     }
-    let shown =
-        (!args.quiet).then(|| tokio::task::spawn_local(progress::show(plan.status.subscribe())));
+    let shown = (!args.machine.quiet)
+        .then(|| tokio::task::spawn_local(progress::show(plan.status.subscribe())));
     let ended = supervise::run(&plan, &mut signals).await;
     if let Some(shown) = shown {
         shown.abort();
@@ -68,7 +68,7 @@ pub async fn run(args: &CrawlArgs) -> Result<Code, Failure> {
     let ended = ended?;
     let reports = finish(plan.folder.path()).await;
     let kept = plan.status.borrow().frontier.kept;
-    if !args.quiet {
+    if !args.machine.quiet {
         summary(&ended, &plan.status.borrow(), plan.folder.path());
     }
     let (Ended::Drained(end) | Ended::Forced(end)) = &ended;
