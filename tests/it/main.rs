@@ -28,4 +28,6 @@ mod real_sites;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]
+mod robots;
+#[cfg(test)]
 mod scope;
