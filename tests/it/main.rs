@@ -20,6 +20,8 @@ mod disk_full;
 #[cfg(test)]
 mod display;
 #[cfg(test)]
+mod drain;
+#[cfg(test)]
 mod memory;
 #[cfg(test)]
 mod polite;
