@@ -1,4 +1,4 @@
-//! What the tests stand on: a web whose truth is known, a resolver, a real nginx, independent readers.
+//! What the tests stand on: a web whose truth is known, a resolver, a real nginx and Redis, independent readers.
 //!
 //! It owns servers on loopback, child processes and oracles. It knows no room of the crawler, so that no test
 //! checks our code by our code: its own sockets, its own DNS and WARC bytes, its own reading of HTML.
@@ -14,7 +14,10 @@ pub mod loopback;
 pub mod nginx;
 pub mod origin;
 pub mod pages;
+mod port;
 pub mod process;
+pub mod proxy;
+pub mod redis;
 pub mod seed;
 mod serving;
 pub mod small_disk;
