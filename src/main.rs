@@ -12,6 +12,7 @@ mod cli;
 mod commands;
 mod config;
 mod exit;
+mod failing;
 mod folder;
 mod identity;
 mod machine;

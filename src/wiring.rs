@@ -34,6 +34,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::config::Settings;
 use crate::exit::{Code, Failure};
+use crate::failing::Failing;
 use crate::folder::Folder;
 use crate::identity;
 use crate::machine::Machine;
@@ -55,6 +56,8 @@ pub struct Plan {
     pub status: watch::Sender<Status>,
     /// The door for orders of the generation that runs.
     pub orders: watch::Sender<Option<Outbox<Order>>>,
+    /// Which generations die on purpose.
+    pub failing: Failing,
 }
 
 /// One life of the pipeline.
@@ -171,6 +174,7 @@ impl Generation {
         let keep: Outbox<Keep> = door("keep", &storage, keep_slots);
 
         // PARSERS: one a core, on threads of their own.
+        let death = plan.failing.next_generation();
         let mut parsers = Vec::with_capacity(node.fetchers);
         for n in 0..node.fetchers {
             let setup = parser::actor::Setup {
@@ -186,9 +190,12 @@ impl Generation {
                 clock: plan.clock.clone(),
                 found: found.clone(),
             };
-            let (keep, beacon) = (keep.clone(), beacon(&format!("parser-{n}")));
             let name = format!("parser-{n}");
-            let make = move || Ok::<_, Failure>(parser::actor::Parser::new(setup, keep, beacon));
+            let (keep, beacon, death) = (keep.clone(), beacon(&name), death.clone());
+            let make = move || {
+                let parser = parser::actor::Parser::new(setup, keep, beacon);
+                Ok::<_, Failure>(parser.with_death(death))
+            };
             parsers.push(threads.start(&name, make).await?);
         }
         let page: Outbox<Page> = Outbox::new(

@@ -15,6 +15,7 @@ use crate::api::{Api, serve_metrics};
 use crate::cli::CrawlArgs;
 use crate::config::Settings;
 use crate::exit::{Code, Failure};
+use crate::failing::Failing;
 use crate::folder::Folder;
 use crate::shutdown::Signals;
 use crate::supervise::{self, Ended};
@@ -41,6 +42,7 @@ pub async fn run(args: &CrawlArgs) -> Result<Code, Failure> {
         clock: Clock::machine(),
         status: watch::Sender::new(Status::default()),
         orders: watch::Sender::new(None),
+        failing: Failing::read()?,
     };
     let token = token();
     let api = Api::start(

@@ -108,14 +108,19 @@ impl Crawl {
 
     /// Starts the command, with these words more for this once.
     pub(crate) fn start(&self, more: &[&str]) -> Running {
+        Running::start(self.command().args(more)).unwrap()
+    }
+
+    /// Starts the command with this environment variable for this once.
+    pub(crate) fn start_with_env(&self, name: &str, value: &str) -> Running {
+        Running::start(self.command().env(name, value)).unwrap()
+    }
+
+    fn command(&self) -> Command {
         let mut command = clean(ARGIOPE);
         command.current_dir(self.folder.path()).arg("crawl");
+        command.arg("--output").arg(&self.output).args(&self.words);
         command
-            .arg("--output")
-            .arg(&self.output)
-            .args(&self.words)
-            .args(more);
-        Running::start(&mut command).unwrap()
     }
 
     /// Runs the command to its end, which must be of this exit code.

@@ -16,6 +16,8 @@ mod bad_input;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod deaths;
+#[cfg(test)]
 mod disk_full;
 #[cfg(test)]
 mod display;

@@ -56,6 +56,7 @@ pub struct Parser {
     found: ByteBudget,
     clock: Clock,
     faults: FailPlan,
+    death: FailPlan,
     meters: Meters,
     _beacon: Beacon,
 }
@@ -93,6 +94,7 @@ impl Parser {
             found,
             clock,
             faults: FailPlan::none(),
+            death: FailPlan::none(),
             meters: Meters::new(),
             _beacon: beacon,
         }
@@ -101,6 +103,12 @@ impl Parser {
     /// With a plan after which reading a page panics (tests).
     pub fn with_faults(mut self, faults: FailPlan) -> Self {
         self.faults = faults;
+        self
+    }
+
+    /// With a plan after which a page given to it ends the actor, not the page alone (tests).
+    pub fn with_death(mut self, death: FailPlan) -> Self {
+        self.death = death;
         self
     }
 
@@ -235,6 +243,9 @@ impl Handler<Work<Page>> for Parser {
         Work { item: page, slot }: Work<Page>,
         _: &mut Self::Context,
     ) -> Self::Result {
+        if let Err(planned) = self.death.step() {
+            panic!("the actor dies as planned: {planned}");
+        }
         let mut parsed = self.parse(page);
         let (keep, found) = (self.keep.clone(), self.found.clone());
         let give = async move {

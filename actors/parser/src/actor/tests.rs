@@ -43,6 +43,26 @@ struct Room {
     clock: Clock,
 }
 
+fn setup(clock: &Clock) -> Setup {
+    let rules = rules();
+    Setup {
+        config: rules.config,
+        limits: rules.limits,
+        robots_agent: rules.robots_agent,
+        scope: rules.scope,
+        fingerprints: rules.fingerprints,
+        clock: clock.clone(),
+        found: ByteBudget::new(1 << 20),
+    }
+}
+
+/// A storage that is closed.
+fn nowhere() -> Outbox<Keep> {
+    let keep = Outbox::new("keep", Vec::new(), 1, Duration::from_secs(5));
+    keep.close();
+    keep
+}
+
 fn room(slots: usize, faults: FailPlan) -> Room {
     let (to, kept) = mpsc::channel(16);
     let keep = Outbox::new(
@@ -52,18 +72,8 @@ fn room(slots: usize, faults: FailPlan) -> Room {
         Duration::from_secs(5),
     );
     let clock = clock();
-    let rules = rules();
-    let setup = Setup {
-        config: rules.config,
-        limits: rules.limits,
-        robots_agent: rules.robots_agent,
-        scope: rules.scope,
-        fingerprints: rules.fingerprints,
-        clock: clock.clone(),
-        found: ByteBudget::new(1 << 20),
-    };
     let (died, _) = mpsc::channel(1);
-    let parser = Parser::new(setup, keep.clone(), Beacon::new("parser", died))
+    let parser = Parser::new(setup(&clock), keep.clone(), Beacon::new("parser", died))
         .with_faults(faults)
         .start();
     let door = Outbox::new("page", vec![parser.recipient()], 4, Duration::from_secs(5));
@@ -221,6 +231,19 @@ async fn a_closed_storage_loses_pages_and_frees_their_slots() {
     for n in 0..8 {
         room.door.give(numbered(n)).await.unwrap(); // more than there are slots
     }
+}
+
+#[actix::test]
+async fn a_planned_death_is_the_actors_own() {
+    let (told, mut died) = mpsc::channel(1);
+    let parser = Parser::new(setup(&clock()), nowhere(), Beacon::new("parser", told))
+        .with_death(FailPlan::nth(2, 5, false))
+        .start();
+    let door = Outbox::new("page", vec![parser.recipient()], 4, Duration::from_secs(5));
+    door.give(numbered(1)).await.unwrap();
+    assert!(died.try_recv().is_err());
+    door.give(numbered(2)).await.unwrap();
+    assert!(died.recv().await.is_some_and(|died| died.panicking));
 }
 
 async fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
