@@ -21,12 +21,14 @@ pub mod course;
 pub mod crawls;
 pub mod deployment;
 pub mod error;
+pub mod link;
 pub mod nodes;
 pub mod server;
 #[cfg(test)]
 mod testing;
 
 pub use error::FleetError;
+pub use link::Link;
 
 use contract::fleet::{CrawlNumber, NodeName};
 
