@@ -152,6 +152,8 @@ pub struct PaceConfig {
     pub burst: u32,
     /// What one request counts, in this rate and in the cluster's.
     pub weight: u32,
+    /// Requests in flight at once for each fetcher; none: as each node is set.
+    pub concurrency: Option<usize>,
 }
 
 impl Default for PaceConfig {
@@ -167,6 +169,7 @@ impl Default for PaceConfig {
             rate: None,
             burst: 1,
             weight: 1,
+            concurrency: None,
         }
     }
 }

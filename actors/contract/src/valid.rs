@@ -17,6 +17,8 @@ pub struct Invalid {
     pub found: u64,
 }
 
+/// Requests in flight at once for one fetcher, at most.
+pub const CONCURRENCY_MAX: u64 = 10_000;
 const DAY_S: u64 = 86_400;
 const DAY_MS: u64 = DAY_S * 1_000;
 
@@ -26,7 +28,7 @@ const DAY_MS: u64 = DAY_S * 1_000;
 /// The first field that is out of its bounds.
 pub fn check(config: &CrawlConfig) -> Result<(), Invalid> {
     let (pace, limits) = (&config.pace, &config.limits);
-    let rows: [(&'static str, u64, u64, u64); 22] = [
+    let rows: [(&'static str, u64, u64, u64); 23] = [
         ("pace.delay-ms", 0, DAY_MS, pace.delay_ms),
         ("pace.crawl-delay-s-max", 0, DAY_S, pace.crawl_delay_s_max),
         (
@@ -55,6 +57,12 @@ pub fn check(config: &CrawlConfig) -> Result<(), Invalid> {
             1,
             u64::from(WEIGHT_MAX),
             u64::from(pace.weight),
+        ),
+        (
+            "pace.concurrency",
+            1,
+            CONCURRENCY_MAX,
+            pace.concurrency.map_or(1, |most| most as u64),
         ),
         ("limits.limit", 1, u64::MAX, limits.limit.unwrap_or(1)),
         (
