@@ -22,7 +22,7 @@ pub mod ledger;
 pub mod pages;
 pub mod refused;
 pub mod reports;
-mod stamp;
+pub mod stamp;
 #[cfg(test)]
 mod testing;
 pub mod verify;

@@ -23,7 +23,7 @@ fn digits(out: &mut String, number: i64, width: usize) {
 }
 
 /// `2026-11-24T13:59:00.123456Z`: WARC-Date, whose fractions WARC 1.1 allows (ISO 28500:2017, 5.4).
-pub(crate) fn iso(at: Wall) -> String {
+pub fn iso(at: Wall) -> String {
     let time = civil(at);
     let mut out = String::with_capacity(27);
     for (before, number, width) in [
