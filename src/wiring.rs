@@ -20,11 +20,15 @@ use contract::lease::{Bell, Taker};
 use contract::memory::ByteBudget;
 use contract::outbox::{ArrowLoad, Ask, Outbox, Work};
 use contract::page::{Page, PageGauge};
+use contract::rate::{Limit, RateScope};
 use contract::scope::Scope;
+use contract::turns::Turns;
 use coordinator::{Coordinator, CoordinatorConfig, End, Status};
 use fetcher::{Fetcher, FetcherConfig};
 use frontier::actor::Frontier;
 use frontier::config::{FrontierConfig, Rules};
+use frontier::rate::RateStore;
+use frontier::rate::local::LocalRates;
 use frontier::store::Store;
 use frontier::store::embedded::{Embedded, EmbeddedOptions};
 use storage::actor::{Setup, Storage};
@@ -129,12 +133,14 @@ impl Generation {
             Bell::new(node.fetchers),
             Arc::<PageGauge>::default(),
         );
+        let turns = Turns::new(plan.clock.clone());
         let budget = ByteBudget::new(memory.bodies);
         let found = ByteBudget::new(memory.found);
 
         // FRONTIER: answers and never asks. The sum of the slots below is its mailbox.
         let frontier = {
             let (store, clock, bell) = (store.clone(), plan.clock.clone(), bell.clone());
+            let rates = open_rates(&plan.clock, crawl.pace.limit()).await?;
             let (slots, health, beacon) = (
                 frontier_config.slots_max,
                 health.clone(),
@@ -142,7 +148,9 @@ impl Generation {
             );
             threads
                 .start("frontier", move || {
-                    Ok::<_, Failure>(Frontier::new(store, clock, bell, slots, health, beacon))
+                    Ok::<_, Failure>(Frontier::new(
+                        store, rates, clock, bell, slots, health, beacon,
+                    ))
                 })
                 .await?
         };
@@ -217,6 +225,7 @@ impl Generation {
             enter: door("enter", &frontier, 64),
             page: page.clone(),
             bell: bell.clone(),
+            turns: turns.clone(),
             taker: Taker::ALONE,
         };
         let fetch_config = fetcher_config(node.fetchers, node.concurrency)?;
@@ -257,6 +266,7 @@ impl Generation {
         let config = CoordinatorConfig {
             time_limit: crawl.limits.time_limit_s.map(Duration::from_secs),
             size_limit: crawl.limits.size_limit_bytes,
+            weight: crawl.pace.weight,
             ..CoordinatorConfig::default()
         };
         let looks = coordinator::Doors {
@@ -265,6 +275,8 @@ impl Generation {
             admit,
             given_up: door("given up", &frontier, 2),
             keep: keep.clone(),
+            reserve: door("reserve", &frontier, 1),
+            turns: turns.clone(),
             fetchers: fetchers
                 .iter()
                 .map(|fetcher| door::<_, FetcherReport>("report", fetcher, 2))
@@ -294,6 +306,7 @@ impl Generation {
                 load_of(&page),
                 load_of(&keep),
                 load_of(&settle),
+                Box::new(move || turns.load()),
             ],
             order,
             report,
@@ -398,6 +411,19 @@ async fn open_store(folder: PathBuf, options: EmbeddedOptions) -> Result<Arc<Emb
             "the frontier cannot be opened: {join}"
         ))),
     }
+}
+
+/// The rates of a crawl that this process alone works on.
+async fn open_rates(clock: &Clock, crawl: Limit) -> Result<Arc<dyn RateStore>, Failure> {
+    let rates = LocalRates::new(clock.clone());
+    for (scope, limit) in [
+        (RateScope::Cluster, Limit::default()),
+        (RateScope::Crawl, crawl),
+    ] {
+        let begun = rates.begin(scope, limit).await;
+        begun.map_err(|error| Failure::new(Code::Error, chain(&error)))?;
+    }
+    Ok(Arc::new(rates))
 }
 
 fn door<A, T>(arrow: &'static str, to: &Addr<A>, slots: usize) -> Outbox<T>

@@ -59,9 +59,8 @@ struct Slot {
 #[derive(Debug)]
 #[must_use]
 pub struct Turn {
-    turns: Turns,
     /// None: no rate limited this node when it was given, or it is spent.
-    slot: Option<Slot>,
+    slot: Option<(Turns, Slot)>,
 }
 
 /// What a node needs, for the next [`crate::rate::Reserve`].
@@ -98,7 +97,7 @@ impl Turns {
     }
 
     /// Waits until a request may be sent; at once where no rate limits this node. A turn that is not spent soon ends
-    /// ([`Turn::holds`]). May be dropped at any time.
+    /// ([`Turns::holds`]). May be dropped at any time.
     pub async fn turn(&self) -> Turn {
         if let Some(turn) = self.unlimited() {
             return turn;
@@ -106,14 +105,14 @@ impl Turns {
         let began = self.0.clock.boot();
         let turn = loop {
             let turn = self.queued().await;
-            if let Some(slot) = turn.slot {
+            if let Some((_, slot)) = &turn.slot {
                 let early = slot.due.since(self.0.clock.boot());
                 if !early.is_zero() {
                     sleep(early).await;
                 }
             }
             // It is over when this thread was kept from running.
-            if turn.holds() {
+            if self.holds(&turn) {
                 break turn;
             }
         };
@@ -136,10 +135,19 @@ impl Turns {
 
     /// A turn without a slot, where none is needed.
     fn unlimited(&self) -> Option<Turn> {
-        self.0.unlimited.load(Ordering::Acquire).then(|| Turn {
-            turns: self.clone(),
-            slot: None,
-        })
+        let unlimited = self.0.unlimited.load(Ordering::Acquire);
+        unlimited.then_some(Turn { slot: None })
+    }
+
+    /// Whether a request may be sent on this turn now.
+    pub fn holds(&self, turn: &Turn) -> bool {
+        match turn.slot {
+            Some((_, slot)) => {
+                let now = self.0.clock.boot();
+                slot.due <= now && now < slot.end
+            }
+            None => self.0.unlimited.load(Ordering::Acquire),
+        }
     }
 
     /// The next slot, due or not, for whoever stands first in the queue.
@@ -176,12 +184,8 @@ impl Turns {
             let waiting = std::mem::take(&mut state.waiting);
             drop(state);
             for give in waiting {
-                let turn = Turn {
-                    turns: self.clone(),
-                    slot: None,
-                };
                 // Whoever waited may have gone; a turn without a slot is no loss.
-                let _gone = give.send(turn);
+                let _gone = give.send(Turn { slot: None });
             }
             return;
         };
@@ -249,8 +253,7 @@ impl Turns {
 
     fn of(&self, slot: Slot) -> Turn {
         Turn {
-            turns: self.clone(),
-            slot: Some(slot),
+            slot: Some((self.clone(), slot)),
         }
     }
 
@@ -297,21 +300,10 @@ fn on_this_clock(reserved: &Reserved, slots: &Slots, n: u32, sent: Boot, receive
 }
 
 impl Turn {
-    /// Whether a request may be sent on it now.
-    pub fn holds(&self) -> bool {
-        match self.slot {
-            Some(slot) => {
-                let now = self.turns.0.clock.boot();
-                slot.due <= now && now < slot.end
-            }
-            None => self.turns.0.unlimited.load(Ordering::Acquire),
-        }
-    }
-
     /// The request is being sent.
     pub fn spend(mut self) {
-        if self.slot.take().is_some() {
-            let mut state = self.turns.lock();
+        if let Some((turns, _)) = self.slot.take() {
+            let mut state = turns.lock();
             state.spent = state.spent.saturating_add(1);
         }
     }
@@ -319,10 +311,10 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        if let Some(slot) = self.slot.take() {
-            let mut state = self.turns.lock();
+        if let Some((turns, slot)) = self.slot.take() {
+            let mut state = turns.lock();
             state.put(slot);
-            self.turns.hand_out(state);
+            turns.hand_out(state);
         }
     }
 }

@@ -19,7 +19,9 @@ use contract::keep::Keep;
 use contract::link::{Link, LinkKind, URL_BYTES_MAX};
 use contract::outbox::{Outbox, Work};
 use contract::page::PageGauge;
+use contract::rate::Reserve;
 use contract::scope::{Decision, Found, Scope};
+use contract::turns::Turns;
 use tokio::sync::watch;
 
 use crate::config::CoordinatorConfig;
@@ -27,6 +29,7 @@ use crate::course::{Course, End, Limits, View};
 use crate::events;
 use crate::given_up::HandedOver;
 use crate::pace::Pace;
+use crate::rate::Reserving;
 use crate::status::{Errors, State, Status, eta_words, waiting_words};
 
 /// The doors and shared values the coordinator is built with.
@@ -36,6 +39,9 @@ pub struct Doors {
     pub admit: Outbox<Admit>,
     pub given_up: Outbox<GivenUp>,
     pub keep: Outbox<Keep>,
+    pub reserve: Outbox<Reserve>,
+    /// Where the fetchers wait for what is reserved.
+    pub turns: Turns,
     pub fetchers: Vec<Outbox<FetcherReport>>,
     pub pages: Arc<PageGauge>,
     pub health: Health,
@@ -168,8 +174,14 @@ impl Coordinator {
             .iter()
             .filter_map(|fetcher| fetcher.next.clone())
             .min_by_key(|(_, wait)| *wait);
+        let turns = self.doors.turns.load();
+        events::turns(&turns);
         let waiting_for = match (in_flight, in_delay, &frontier.next) {
             (1.., ..) => None,
+            _ if turns.held > 0 => Some(format!(
+                "the rate of the crawl or the cluster, {} requests are ready",
+                turns.held
+            )),
             (0, Some((host, wait)), _) => Some(waiting_words(host.as_str(), wait)),
             (0, None, Some((host, wait))) => Some(waiting_words(host, *wait)),
             (0, None, None) => None,
@@ -224,6 +236,13 @@ impl Actor for Coordinator {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.run_interval(self.config.look_every, Self::look);
+        let reserving = Reserving {
+            turns: self.doors.turns.clone(),
+            door: self.doors.reserve.clone(),
+            clock: self.clock.clone(),
+            weight: self.config.weight,
+        };
+        ctx.spawn(reserving.keep().into_actor(self));
     }
 }
 

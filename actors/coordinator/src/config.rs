@@ -11,6 +11,8 @@ pub struct CoordinatorConfig {
     pub time_limit: Option<Duration>,
     /// `--size-limit`: bytes of archive.
     pub size_limit: Option<u64>,
+    /// `pace.weight`: what a request counts in the shared rates.
+    pub weight: u32,
 }
 
 impl Default for CoordinatorConfig {
@@ -19,6 +21,7 @@ impl Default for CoordinatorConfig {
             look_every: Duration::from_millis(200),
             time_limit: None,
             size_limit: None,
+            weight: 1,
         }
     }
 }

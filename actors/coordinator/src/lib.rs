@@ -10,6 +10,7 @@ pub mod course;
 pub mod events;
 pub mod given_up;
 pub mod pace;
+pub mod rate;
 pub mod status;
 
 pub use actor::{Coordinator, Doors};

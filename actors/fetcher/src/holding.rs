@@ -154,7 +154,7 @@ impl Holding {
         }
     }
 
-    /// Waits for `work` (a hand-over) while keeping the lease alive, as long as the frontier grants it.
+    /// Waits for `work` (a hand-over, a turn) while keeping the lease alive, as long as the frontier grants it.
     pub(crate) async fn meanwhile<T>(&mut self, mut work: impl Future<Output = T> + Unpin) -> T {
         loop {
             // Looked at when the work turns out to take time.
@@ -168,7 +168,7 @@ impl Holding {
                 done = &mut work => return done,
                 () = third => {
                     if let Err(stop) = self.extend().await {
-                        warn!(?stop, host = %self.host, "the lease ended while a page waited for the parser");
+                        warn!(?stop, host = %self.host, "the lease ended while it waited for a room or a turn");
                         return work.await;
                     }
                 }

@@ -16,6 +16,7 @@ use contract::host::Host;
 use contract::lease::{Bell, Claim, EnterAddress, Extend, Release, Schedule, Taker};
 use contract::outbox::Outbox;
 use contract::page::{Page, PageGauge};
+use contract::turns::Turns;
 use tokio::sync::Semaphore;
 
 use crate::address::Dial;
@@ -41,6 +42,8 @@ pub struct Doors {
     pub page: Outbox<Page>,
     /// Rings when a host may have become due.
     pub bell: Bell,
+    /// Where a request waits for the rate that all nodes share.
+    pub turns: Turns,
     /// Which of the node's fetchers this is.
     pub taker: Taker,
 }

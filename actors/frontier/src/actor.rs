@@ -17,10 +17,12 @@ use contract::control::{FrontierOrder, FrontierReport, GivenUp};
 use contract::health::{Fault, Health};
 use contract::lease::{Bell, Claim, EnterAddress, Extend, Release, Schedule};
 use contract::outbox::{Ask, Slot, Work};
+use contract::rate::Reserve;
 use contract::settle::SettleBatch;
 
 use crate::error::StoreError;
 use crate::events;
+use crate::rate::RateStore;
 use crate::store::Store;
 
 /// Alarms closer together than this are one.
@@ -29,6 +31,7 @@ const ALARM_GRAIN: Duration = Duration::from_millis(2);
 /// The frontier's actor.
 pub struct Frontier<S: Store> {
     store: Arc<S>,
+    rates: Arc<dyn RateStore>,
     clock: Clock,
     bell: Bell,
     slots_max: usize,
@@ -41,6 +44,7 @@ impl<S: Store> Frontier<S> {
     /// The room over an open store. `slots_max` is the sum of the slots of its outboxes.
     pub fn new(
         store: Arc<S>,
+        rates: Arc<dyn RateStore>,
         clock: Clock,
         bell: Bell,
         slots_max: usize,
@@ -49,6 +53,7 @@ impl<S: Store> Frontier<S> {
     ) -> Self {
         Self {
             store,
+            rates,
             clock,
             bell,
             slots_max,
@@ -171,6 +176,22 @@ verbs! {
         FrontierOrder::Flush => store.flush().await,
         FrontierOrder::Ran(more) => store.add_running_time(more).await.map(|_whole| ()),
     };
+}
+
+/// Of the rates, not of the store's verbs: nothing becomes due by it, and whoever asks sends nothing without an answer,
+/// so that a failure needs no fault to be told.
+impl<S: Store> Handler<Work<Reserve>> for Frontier<S> {
+    type Result = ResponseFuture<<Reserve as Ask>::Reply>;
+
+    fn handle(&mut self, work: Work<Reserve>, _: &mut Self::Context) -> Self::Result {
+        let rates = self.rates.clone();
+        Box::pin(async move {
+            let Work { item, slot } = work;
+            let reserved = rates.reserve(item).await;
+            drop(slot);
+            reserved.map_err(FrontierError::from)
+        })
+    }
 }
 
 #[cfg(test)]

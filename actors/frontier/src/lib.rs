@@ -13,4 +13,5 @@ pub mod error;
 mod events;
 pub mod fleet;
 pub mod politeness;
+pub mod rate;
 pub mod store;

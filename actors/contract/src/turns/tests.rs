@@ -89,7 +89,7 @@ async fn turns_come_in_the_order_asked_each_when_it_is_due() {
     assert!(now(&mut first).is_none() && now(&mut second).is_none());
     stand.pass(10).await;
     let turn = now(&mut first).expect("due at 10 ms");
-    assert!(turn.holds());
+    assert!(stand.turns.holds(&turn));
     turn.spend();
     stand.pass(19).await;
     assert!(now(&mut second).is_none(), "early");
@@ -127,12 +127,17 @@ async fn who_goes_away_leaves_his_slot_to_the_next() {
 async fn a_slot_is_over_after_a_chunk_and_never_made_up() {
     let stand = Stand::new();
     stand.slots(0, 50, 3);
-    assert!(stand.turns.try_turn().is_some_and(|turn| turn.holds()));
+    assert!(
+        stand
+            .turns
+            .try_turn()
+            .is_some_and(|turn| stand.turns.holds(&turn))
+    );
     let held = stand.turns.try_turn().expect("what was dropped unspent");
     stand.pass(199).await;
-    assert!(held.holds());
+    assert!(stand.turns.holds(&held));
     stand.pass(1).await;
-    assert!(!held.holds());
+    assert!(!stand.turns.holds(&held));
     drop(held);
     stand
         .turns
@@ -160,9 +165,9 @@ async fn a_slow_answer_makes_slots_fewer_and_none_early() {
     stand.pass(100).await;
     let turn = now(&mut waits).expect("due by the answer");
     stand.pass(49).await;
-    assert!(turn.holds());
+    assert!(stand.turns.holds(&turn));
     stand.pass(1).await;
-    assert!(!turn.holds(), "ends by the question");
+    assert!(!stand.turns.holds(&turn), "ends by the question");
     drop(turn);
     let sent = stand.clock.boot();
     stand.pass(300).await;
@@ -186,13 +191,13 @@ async fn booked_early_is_over_early() {
     stand.pass(100).await;
     let turn = stand.turns.try_turn().expect("due at 100 ms");
     stand.pass(99).await;
-    assert!(turn.holds());
+    assert!(stand.turns.holds(&turn));
     stand.pass(1).await;
-    assert!(!turn.holds());
+    assert!(!stand.turns.holds(&turn));
     drop(turn);
     let second = stand.turns.try_turn().expect("due at 200, over at 201 ms");
     stand.pass(1).await;
-    assert!(!second.holds());
+    assert!(!stand.turns.holds(&second));
 }
 
 #[tokio::test(start_paused = true)]
@@ -201,11 +206,11 @@ async fn without_a_limit_nobody_waits_until_there_is_one() {
     let mut waits = stand.waits();
     stand.unlimited();
     let turn = now(&mut waits).expect("no limit");
-    assert!(turn.holds());
+    assert!(stand.turns.holds(&turn));
     turn.spend();
     let turn = stand.turns.turn().await;
     stand.slots(0, 10, 1);
-    assert!(!turn.holds(), "given before there was a limit");
+    assert!(!stand.turns.holds(&turn), "given before there was a limit");
     drop(turn);
     stand.turns.try_turn().expect("the slot").spend();
     assert!(stand.turns.try_turn().is_none());

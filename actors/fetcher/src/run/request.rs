@@ -4,6 +4,7 @@
 //! the reading of a redirect. What an answer means is [`crate::judge`]'s. Start at [`Run::request`].
 
 use std::net::IpAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use contract::Url;
 use contract::canonical::canonical;
 use contract::cause::{Cause, Layer};
 use contract::host::{Host, Origin};
+use contract::turns::Turn;
 use http::header::LOCATION;
 
 use super::{Begun, Run};
@@ -30,7 +32,8 @@ impl Run {
         Ok(())
     }
 
-    /// Sends one request when its turn has come: after the host's delay or `pause`, the longer of them.
+    /// Sends one request when its turn has come: after the host's delay or `pause`, the longer of them, and when the
+    /// rate of all nodes has a slot. Whoever waits for that holds no permit and no memory.
     pub(super) async fn request(
         &mut self,
         url: &Url,
@@ -40,6 +43,7 @@ impl Run {
     ) -> Result<Result<Answered, FetchError>, Stop> {
         let shell = self.shell.clone();
         let longest = self.hold.longest(shell.exchanger.times.answer);
+        let mut turn: Option<Turn> = None;
         let (permit, held) = loop {
             self.hold.turn(pause, longest).await?;
             let ready = async {
@@ -52,9 +56,22 @@ impl Run {
                 _ = shell.drain.cancelled() => return Err(Stop::Drained),
             };
             // Waiting for them may have used the lease up. More of it is asked for without holding anything.
-            if self.hold.covers(longest) {
+            if !self.hold.covers(longest) {
+                continue;
+            }
+            // The turn may have ended meanwhile; another may be there at once.
+            let turns = &shell.doors.turns;
+            let kept = turn.take().filter(|turn| turns.holds(turn));
+            if let Some(turn) = kept.or_else(|| turns.try_turn()) {
+                turn.spend();
                 break ready;
             }
+            drop(ready);
+            let waiting = pin!(turns.turn());
+            turn = tokio::select! {
+                turn = self.hold.meanwhile(waiting) => Some(turn),
+                _ = shell.drain.cancelled() => return Err(Stop::Drained),
+            };
         };
         let page = *begun.deadline.get_or_insert_with(|| self.page_deadline());
         if page.over(&shell.clock).is_some() {

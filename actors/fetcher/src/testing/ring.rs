@@ -20,6 +20,8 @@ use contract::memory::ByteBudget;
 use contract::outbox::{Ask, Outbox, Work};
 use contract::outcome::Outcome;
 use contract::page::{Cut, Fate, Page, PageGauge, Place};
+use contract::rate::{Grant, Reserved, StoreTime, Versions};
+use contract::turns::Turns;
 use tokio::sync::mpsc;
 
 use crate::FetcherConfig;
@@ -138,6 +140,15 @@ answers!(Page, |rooms, page| {
     page.life.settle();
 });
 
+/// An answer of the store that grants this.
+pub(crate) fn reserved(grant: Grant) -> Reserved {
+    Reserved {
+        now: StoreTime(1),
+        versions: Versions::default(),
+        grant,
+    }
+}
+
 /// A fetcher's surroundings.
 pub(crate) struct Ring {
     pub(crate) log: Arc<Mutex<Log>>,
@@ -145,6 +156,8 @@ pub(crate) struct Ring {
     pub(crate) bytes: ByteBudget,
     pub(crate) health: Health,
     pub(crate) bell: Bell,
+    /// Unlimited unless a test limits them.
+    pub(crate) turns: Turns,
     pub(crate) died: mpsc::Receiver<Died>,
     beacon: mpsc::Sender<Died>,
     rooms: Addr<Rooms>,
@@ -160,12 +173,15 @@ impl Ring {
         }
         .start();
         let (beacon, died) = mpsc::channel(8);
+        let (clock, turns) = (Clock::machine(), Turns::new(Clock::machine()));
+        turns.take(&reserved(Grant::Unlimited), clock.boot());
         Self {
             log,
             gauge: Arc::default(),
             bytes: ByteBudget::new(64 << 20),
             health: Health::default(),
             bell: Bell::new(1),
+            turns,
             died,
             beacon,
             rooms,
@@ -211,6 +227,7 @@ impl Ring {
             enter: self.door("enter"),
             page: self.door("page"),
             bell: self.bell.clone(),
+            turns: self.turns.clone(),
             taker: Taker::ALONE,
         }
     }

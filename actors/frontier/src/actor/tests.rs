@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::config::{FrontierConfig, Rules};
+use crate::rate::local::LocalRates;
 use crate::store::embedded::{Embedded, EmbeddedOptions};
 use crate::store::memory::Memory;
 use crate::store::memory::Ways;
@@ -47,6 +48,7 @@ fn open<S: Store>(store: S, clock: &Clock) -> Doors {
     let (health, beacon) = (Health::default(), Beacon::new("frontier", to));
     let room = Frontier::new(
         Arc::new(store),
+        Arc::new(LocalRates::new(clock.clone())),
         clock.clone(),
         bell.clone(),
         64,
