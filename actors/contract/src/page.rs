@@ -179,6 +179,11 @@ impl PageLife {
         }
     }
 
+    /// Pages in the ring now, this one among them.
+    pub fn in_ring(&self) -> i64 {
+        self.gauge.in_ring()
+    }
+
     /// Holds memory until the page's life ends: what was read from it travels further than its body.
     pub fn hold(&mut self, held: Reservation) {
         self.held = Some(held);

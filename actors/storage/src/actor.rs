@@ -54,7 +54,7 @@ pub struct Storage {
     health: Health,
     clock: Clock,
     timer: Option<SpawnHandle>,
-    /// Batches that the frontier has not answered yet.
+    /// Pages whose settles the frontier has not answered yet.
     settling: usize,
     seal: Option<Sealer>,
     repeats_told: u64,
@@ -129,14 +129,14 @@ impl Storage {
                 let _gone = seal.reply.send(seal.trouble.map_or(Ok(()), Err));
             }
         }
-        match self.store.due() {
+        match self.store.due(self.settling) {
             Due::No => {}
             Due::Now => self.commit(false, ctx),
             Due::At(at) if self.timer.is_none() => {
                 let wait = at.since(self.clock.boot());
                 self.timer = Some(ctx.run_later(wait, |this, ctx| {
                     this.timer = None;
-                    match this.store.due() {
+                    match this.store.due(this.settling) {
                         Due::At(at) if at > this.clock.boot() => this.pump(ctx),
                         Due::At(_) => this.commit(false, ctx),
                         Due::No | Due::Now => this.pump(ctx),
@@ -239,7 +239,8 @@ impl Storage {
         while !waiting.is_empty() {
             let rest = waiting.split_off(waiting.len().min(SETTLES_MAX));
             let batch = std::mem::replace(&mut waiting, rest);
-            self.settling += 1;
+            let pages = batch.len();
+            self.settling += pages;
             let door = self.settle.clone();
             let asked = async move {
                 let (settles, held): (Vec<_>, Vec<_>) = batch
@@ -272,8 +273,8 @@ impl Storage {
                     .emit(),
                 }
             };
-            ctx.spawn(asked.into_actor(self).map(|(), this, ctx| {
-                this.settling -= 1;
+            ctx.spawn(asked.into_actor(self).map(move |(), this, ctx| {
+                this.settling -= pages;
                 this.pump(ctx);
             }));
         }

@@ -145,12 +145,17 @@ impl<S> Store<S> {
         Ok(Added { bytes })
     }
 
-    /// When [`Store::begin`] is to be called. While a job runs the group grows beyond its usual size; the slots
-    /// of the arrow bound it.
-    pub fn due(&self) -> Due {
-        if self.group.is_empty() || self.logs.is_none() {
-            Due::No
-        } else if self.group.len() >= self.config.group_pages_max {
+    /// When [`Store::begin`] is to be called, while `settling` pages of earlier groups wait for the frontier's answer.
+    /// No group waits for pages that nobody works on: a host whose lease has ended gets no other before its last
+    /// pages are settled. While a job runs the group grows beyond its usual size; the slots of the arrow bound it.
+    pub fn due(&self, settling: usize) -> Due {
+        let Some(last) = self.group.last().filter(|_| !self.is_busy()) else {
+            return Due::No;
+        };
+        let elsewhere = usize::try_from(last.life.in_ring())
+            .unwrap_or(0)
+            .saturating_sub(self.group.len() + settling);
+        if self.group.len() >= self.config.group_pages_max || elsewhere == 0 {
             Due::Now
         } else {
             Due::At(

@@ -4,7 +4,7 @@ use super::*;
 use crate::ledger::LedgerReader;
 use crate::testing::{PageBuilder, scratch};
 use contract::admit::FrontierError;
-use contract::page::PageGauge;
+use contract::page::{PageGauge, PageLife};
 use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
 
@@ -122,13 +122,22 @@ async fn pages_are_settled_after_their_group_and_sealed_at_the_end() {
         ..StorageConfig::default()
     };
     let room = Room::start(FailPlan::none(), false, config);
+    let fetched = PageLife::begin(&room.gauge);
     room.keep(0..100).await;
+    drop(fetched);
     assert_eq!(room.seal.ask(Seal).await.unwrap(), Ok(()));
     let mut settled = room.settled();
     settled.sort();
     settled.dedup();
     assert_eq!((settled.len(), room.kept()), (100, 100));
-    assert_eq!((room.gauge.in_ring(), room.gauge.settled()), (0, 100));
+    assert_eq!(
+        (
+            room.gauge.in_ring(),
+            room.gauge.settled(),
+            room.gauge.dropped()
+        ),
+        (0, 100, 1)
+    );
     let batches = room.frontier.settled.lock().unwrap().len();
     assert!(
         batches < 40,

@@ -98,22 +98,23 @@ fn kept_urls(root: &Path) -> Vec<String> {
 fn a_group_is_due_by_its_size_or_its_age_and_fills_while_another_syncs() {
     let dir = scratch();
     let gauge = Arc::new(PageGauge::default());
+    let _fetched_yet = PageLife::begin(&gauge);
     let (mut store, _) = open(dir.path(), FailPlan::none(), 1 << 30).unwrap();
-    assert_eq!((store.due(), store.is_idle()), (Due::No, true));
+    assert_eq!((store.due(0), store.is_idle()), (Due::No, true));
     store.add(page(1, &gauge), (), Boot(1_000)).unwrap();
     store.add(page(2, &gauge), (), Boot(9_000)).unwrap();
-    assert_eq!(store.due(), Due::At(Boot(21_000)));
+    assert_eq!(store.due(0), Due::At(Boot(21_000)));
     store.add(page(3, &gauge), (), Boot(9_500)).unwrap();
-    assert_eq!(store.due(), Due::Now);
+    assert_eq!(store.due(0), Due::Now);
     let (job, first) = store.begin(false).unwrap().unwrap();
     assert_eq!(
-        (first.len(), store.due(), store.is_busy()),
+        (first.len(), store.due(0), store.is_busy()),
         (3, Due::No, true)
     );
     for number in 4..9 {
         store.add(page(number, &gauge), (), Boot(10_000)).unwrap();
     }
-    assert_eq!(store.due(), Due::No, "one job at a time");
+    assert_eq!(store.due(0), Due::No, "one job at a time");
     assert!(store.begin(false).unwrap().is_none());
     store.end(job.run()).unwrap();
     assert_eq!(
@@ -121,9 +122,29 @@ fn a_group_is_due_by_its_size_or_its_age_and_fills_while_another_syncs() {
         3,
         "only what is durable is in the ledger"
     );
-    assert_eq!(store.due(), Due::Now);
+    assert_eq!(store.due(0), Due::Now);
     assert_eq!(commit(&mut store, false).unwrap().len(), 5);
     assert_eq!(kept_urls(dir.path()).len(), 8);
+}
+
+#[test]
+fn a_group_does_not_wait_for_pages_that_nobody_works_on() {
+    let dir = scratch();
+    let gauge = Arc::new(PageGauge::default());
+    let (mut store, _) = open(dir.path(), FailPlan::none(), 1 << 30).unwrap();
+    let fetched = PageLife::begin(&gauge);
+    store.add(page(1, &gauge), (), Boot(0)).unwrap();
+    assert_eq!(store.due(0), Due::At(Boot(20_000)), "one is still fetched");
+    drop(fetched);
+    assert_eq!(store.due(0), Due::Now, "all that there is stands here");
+    let (job, settling) = store.begin(false).unwrap().unwrap();
+    store.add(page(2, &gauge), (), Boot(0)).unwrap();
+    assert_eq!(store.due(0), Due::No, "one job at a time");
+    store.end(job.run()).unwrap();
+    // The first is settled by the frontier: it comes back to no group.
+    assert_eq!(store.due(settling.len()), Due::Now);
+    let _fetched = PageLife::begin(&gauge);
+    assert_eq!(store.due(settling.len()), Due::At(Boot(20_000)));
 }
 
 #[test]
