@@ -1,21 +1,26 @@
-//! Which refused links have been written already: a filter of fixed size that forgets, but never invents.
+//! Which refused links have been written already: a filter of bounded size that forgets, but never invents.
 //!
 //! A link into a foreign site stands on every page; one line of it is enough. Unlike a Bloom filter this one
 //! errs towards saying it again: a line twice is clutter, a line missing is a URL nobody can account for.
-//! It starts empty with each process.
+//! It starts empty with each process and grows with what it holds, so that a crawl of few sites has a small one.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Places for one hash.
 const WAYS: usize = 4;
-/// Buckets: 8 MiB in all, room for a million links.
-const BUCKETS: usize = 1 << 18;
+/// Buckets to begin with: 32 KiB.
+const BUCKETS_FIRST: usize = 1 << 10;
+/// Buckets at most: 8 MiB in all, room for a million links.
+const BUCKETS_MAX: usize = 1 << 18;
 
 /// Remembers links by their hash.
 #[derive(Debug)]
 pub struct Written {
     seed: u64,
+    /// A power of two of them; in each the latest hash first, and 0 where there is none.
     buckets: Vec<[u64; WAYS]>,
+    /// Hashes held.
+    held: usize,
     repeats: u64,
 }
 
@@ -24,7 +29,8 @@ impl Written {
     pub fn new(seed: u64) -> Self {
         Self {
             seed,
-            buckets: vec![[0; WAYS]; BUCKETS],
+            buckets: vec![[0; WAYS]; BUCKETS_FIRST],
+            held: 0,
             repeats: 0,
         }
     }
@@ -34,18 +40,46 @@ impl Written {
         let mut hasher = DefaultHasher::new();
         (self.seed, link.outcome, link.url.as_str()).hash(&mut hasher);
         let hash = hasher.finish().max(1);
-        let at = usize::try_from(hash).unwrap_or(usize::MAX) % self.buckets.len();
-        let Some(bucket) = self.buckets.get_mut(at) else {
-            return true;
-        };
-        if bucket.contains(&hash) {
+        let at = self.place(hash);
+        if self.buckets[at].contains(&hash) {
             self.repeats += 1;
             return false;
         }
-        // The oldest leaves.
-        bucket.rotate_right(1);
-        bucket[0] = hash;
+        // An eighth full: hardly a bucket has had to forget anything yet.
+        if self.held * 8 >= self.buckets.len() * WAYS && self.buckets.len() < BUCKETS_MAX {
+            self.grow();
+        }
+        self.put(hash);
         true
+    }
+
+    /// The bucket of a hash; always one that there is.
+    fn place(&self, hash: u64) -> usize {
+        usize::try_from(hash >> 16).unwrap_or(0) & (self.buckets.len() - 1)
+    }
+
+    /// The oldest of a full bucket leaves.
+    fn put(&mut self, hash: u64) {
+        let at = self.place(hash);
+        let bucket = &mut self.buckets[at];
+        bucket.rotate_right(1);
+        self.held += usize::from(bucket[0] == 0);
+        bucket[0] = hash;
+    }
+
+    fn grow(&mut self) {
+        let larger = vec![[0; WAYS]; self.buckets.len() * 2];
+        let smaller = std::mem::replace(&mut self.buckets, larger);
+        self.held = 0;
+        // From the oldest to the latest, so that the order in a bucket stays that of coming.
+        for hash in smaller
+            .into_iter()
+            .flat_map(|bucket| bucket.into_iter().rev())
+        {
+            if hash != 0 {
+                self.put(hash);
+            }
+        }
     }
 
     /// Links that were not written again.
@@ -70,6 +104,23 @@ mod tests {
         };
         assert!(written.is_first(&other));
         assert_eq!(written.repeats(), 1);
+    }
+
+    #[test]
+    fn it_grows_with_what_it_holds_and_no_further_than_its_bound() {
+        let mut written = Written::new(7);
+        for hash in 1..=200_u64 {
+            written.put(hash.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        }
+        assert_eq!((written.held, written.buckets.len()), (200, BUCKETS_FIRST));
+        while written.buckets.len() < BUCKETS_MAX {
+            written.grow();
+            assert_eq!(written.held, 200, "{} buckets", written.buckets.len());
+        }
+        for number in 0..BUCKETS_MAX {
+            written.is_first(&refused(&format!("http://b.test/{number}"), "host"));
+        }
+        assert_eq!(written.buckets.len(), BUCKETS_MAX);
     }
 
     #[test]

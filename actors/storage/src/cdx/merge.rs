@@ -88,7 +88,7 @@ fn read_line(source: &mut BufReader<File>, path: &Path) -> Result<Option<Vec<u8>
 
 #[cfg(test)]
 mod tests {
-    use super::super::pieces::{Pieces, all, sync};
+    use super::super::pieces::{PIECE_BYTES, Pieces, all, sync};
     use super::*;
     use contract::fault::FailPlan;
     use proptest::prelude::*;
@@ -161,7 +161,7 @@ mod tests {
         let disk = Disk::default();
         for _ in 0..2 {
             let mut pieces = Pieces::begin(&disk, dir.path(), "x.warc.gz").unwrap();
-            let long = "l".repeat(3 << 20);
+            let long = "l".repeat(PIECE_BYTES / 4 * 3);
             for line in [
                 format!("c{long}\n"),
                 "b\n".to_owned(),

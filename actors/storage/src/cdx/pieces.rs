@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use crate::disk::Disk;
 use crate::error::StoreError;
 
-/// A piece holds about this much.
-pub const PIECE_BYTES: usize = 4 << 20;
+/// A piece holds about this much: it is in memory until it is written, and a WARC file of 1 GB has some ten of them.
+pub const PIECE_BYTES: usize = 1 << 20;
 /// End of a piece's name.
 const SUFFIX: &str = ".cdxj";
 
