@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use contract::crawl::{Embeds, RobotsPolicy, ScopeType};
+use contract::rate::Rate;
 
 use crate::units;
 
@@ -108,6 +109,14 @@ pub struct CrawlArgs {
     /// Pause between two requests to a host; a longer Crawl-delay wins [default: 1s]
     #[arg(long, value_name = "TIME", value_parser = units::duration, help_heading = "Politeness", env = "ARGIOPE_DELAY")]
     pub delay: Option<Duration>,
+    /// Requests in a time over all hosts and nodes, say 200/s, 30/m or 100/h [default: no limit]
+    #[arg(
+        long,
+        value_name = "RATE",
+        help_heading = "Politeness",
+        env = "ARGIOPE_RATE"
+    )]
+    pub rate: Option<Rate>,
     /// Whether robots.txt is obeyed; ignore only on your own site [default: obey]
     #[arg(long, value_enum, help_heading = "Politeness", env = "ARGIOPE_ROBOTS")]
     pub robots: Option<RobotsArg>,

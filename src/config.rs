@@ -176,6 +176,7 @@ fn apply_flags(file: &mut File, args: &CrawlArgs) {
         &mut file.pace.delay_ms,
         args.delay.map(contract::clock::millis),
     );
+    set(&mut file.pace.rate, args.rate.map(Some));
     set(&mut file.limits.limit, args.limit.map(Some));
     set(
         &mut file.limits.time_limit_s,
@@ -383,9 +384,15 @@ mod tests {
     fn flags_win_over_the_file_and_defaults_fill_the_rest() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("crawl.toml");
-        std::fs::write(&path, "seeds = [\"https://a.test/\"]\n[agent]\ncontact = \"mailto:f@a.test\"\n[pace]\ndelay-ms = 5\n[node]\nconcurrency = 7\n").unwrap();
-        let settings = read(&format!("--config {} --delay 2s", path.display())).unwrap();
+        std::fs::write(&path, "seeds = [\"https://a.test/\"]\n[agent]\ncontact = \"mailto:f@a.test\"\n[pace]\ndelay-ms = 5\nrate = \"9/s\"\nburst = 4\n[node]\nconcurrency = 7\n").unwrap();
+        let settings = read(&format!(
+            "--config {} --delay 2s --rate 30/m",
+            path.display()
+        ));
+        let settings = settings.unwrap();
         assert_eq!(settings.crawl.pace.delay_ms, 2_000);
+        assert_eq!(settings.crawl.pace.rate, "0.5/s".parse().ok());
+        assert_eq!(settings.crawl.pace.burst, 4);
         assert_eq!(settings.node.concurrency, 7);
         assert_eq!(
             settings.crawl.agent.contact.as_deref(),
