@@ -2,6 +2,8 @@
 //!
 //! Owns the grammar and the help texts only; what flags mean together is [`crate::config`]'s.
 
+mod fleet;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use contract::crawl::{Embeds, RobotsPolicy, ScopeType};
 use contract::rate::Rate;
 
+pub use self::fleet::{ConfigCommand, FleetFlags, RateArgs, RateWord, StatusArgs, StoreFlags};
 use crate::units;
 
 /// A polite, complete and accountable web crawler.
@@ -35,29 +38,36 @@ pub enum Command {
         /// The crawl's folder
         dir: PathBuf,
     },
-    /// Show how a running crawl stands
-    Status(Target),
+    /// Show how a running crawl stands; with --store the whole fleet
+    Status(Box<StatusArgs>),
     /// Send no more requests until `resume`; outlives a restart
-    Pause(Target),
+    Pause(Box<Target>),
     /// Go on after `pause`
-    Resume(Target),
+    Resume(Box<Target>),
     /// End a running crawl by a drain; the same command goes on later
-    Stop(Target),
+    Stop(Box<Target>),
     /// Give a running crawl more URLs
     Add {
-        #[command(flatten)]
-        target: Target,
+        /// The crawl's folder, or the URL of its control API (then with ARGIOPE_TOKEN)
+        target: String,
         /// URLs in the crawl's scope
         #[arg(required = true)]
         urls: Vec<String>,
     },
+    /// Change how fast a crawl of a shared store goes, while it runs
+    Rate(Box<RateArgs>),
+    /// The configuration of a crawl in a shared store
+    #[command(subcommand)]
+    Config(ConfigCommand),
 }
 
-/// Which running crawl.
+/// Which running crawl: one on this machine, or one in a shared store.
 #[derive(Debug, Args)]
 pub struct Target {
     /// The crawl's folder, or the URL of its control API (then with ARGIOPE_TOKEN)
-    pub target: String,
+    pub target: Option<String>,
+    #[command(flatten)]
+    pub fleet: FleetFlags,
 }
 
 #[derive(Debug, Args)]

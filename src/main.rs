@@ -13,6 +13,7 @@ mod commands;
 mod config;
 mod exit;
 mod failing;
+mod fleet;
 mod folder;
 mod identity;
 mod machine;
@@ -27,7 +28,6 @@ mod wiring;
 use clap::Parser;
 use cli::{Cli, Command};
 use exit::{Code, Failure};
-use serde_json::json;
 
 /// Bodies and records come and go by the thousand on many threads; the system's allocator keeps their pages.
 #[global_allocator]
@@ -62,17 +62,18 @@ fn run(cli: Cli) -> Code {
 }
 
 async fn dispatch(command: Command) -> Result<Code, Failure> {
-    use commands::control::send;
+    use commands::control::{add, order, status};
+    use commands::fleet::{self, Wish};
     match command {
         Command::Crawl(args) => return commands::crawl::run(&args).await,
         Command::Verify { dir } => return commands::verify::run(&dir).await,
-        Command::Status(target) => send(&target.target, "status", None).await?,
-        Command::Pause(target) => send(&target.target, "pause", None).await?,
-        Command::Resume(target) => send(&target.target, "resume", None).await?,
-        Command::Stop(target) => send(&target.target, "stop", None).await?,
-        Command::Add { target, urls } => {
-            send(&target.target, "add", Some(json!({ "urls": urls }))).await?
-        }
+        Command::Status(args) => status(&args).await?,
+        Command::Pause(target) => order(&target, Wish::Pause).await?,
+        Command::Resume(target) => order(&target, Wish::Resume).await?,
+        Command::Stop(target) => order(&target, Wish::Stop).await?,
+        Command::Add { target, urls } => add(&target, &urls).await?,
+        Command::Rate(args) => fleet::rate(&args).await?,
+        Command::Config(command) => fleet::config(&command).await?,
     }
     Ok(Code::Done)
 }

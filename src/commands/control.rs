@@ -1,19 +1,56 @@
-//! `status pause resume stop add`: talk to a running crawl.
+//! `status pause resume stop add`: talk to a running crawl on this machine, or through a shared store to all nodes.
 
 use std::path::Path;
 
 use contract::error::chain;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::fleet::{self, Wish};
 use crate::api::Control;
+use crate::cli::{StatusArgs, Target};
 use crate::exit::{Code, Failure};
 use crate::folder::CONTROL;
+
+/// Shows how a crawl, or a fleet, stands.
+///
+/// # Errors
+/// No running crawl or no store there.
+pub async fn status(args: &StatusArgs) -> Result<(), Failure> {
+    match &args.target {
+        Some(target) => send(target, "status", None).await,
+        None => super::status::fleet(args).await,
+    }
+}
+
+/// Pauses, resumes or stops a crawl.
+///
+/// # Errors
+/// No running crawl there, or its refusal.
+pub async fn order(target: &Target, wish: Wish) -> Result<(), Failure> {
+    let Some(local) = &target.target else {
+        return fleet::state(&target.fleet, wish).await;
+    };
+    let verb = match wish {
+        Wish::Pause => "pause",
+        Wish::Resume => "resume",
+        Wish::Stop => "stop",
+    };
+    send(local, verb, None).await
+}
+
+/// Gives a crawl more URLs.
+///
+/// # Errors
+/// No running crawl there, or its refusal.
+pub async fn add(target: &str, urls: &[String]) -> Result<(), Failure> {
+    send(target, "add", Some(json!({ "urls": urls }))).await
+}
 
 /// Sends one request to the crawl at `target` (a folder, or the API's URL) and prints the answer.
 ///
 /// # Errors
 /// No running crawl there, or its refusal.
-pub async fn send(target: &str, verb: &str, body: Option<Value>) -> Result<(), Failure> {
+async fn send(target: &str, verb: &str, body: Option<Value>) -> Result<(), Failure> {
     let control = find(target)?;
     let client = reqwest::Client::builder().no_proxy().build();
     let client = client.map_err(|error| Failure::new(Code::Error, chain(&error)))?;

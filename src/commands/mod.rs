@@ -2,4 +2,6 @@
 
 pub mod control;
 pub mod crawl;
+pub mod fleet;
+pub mod status;
 pub mod verify;

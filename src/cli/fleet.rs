@@ -1,0 +1,127 @@
+//! The command line of a cluster: the flags that lead to a shared store, and the verbs that need one.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use contract::fleet::CrawlName;
+use contract::rate::Rate;
+
+use crate::units;
+
+/// Where the shared store is.
+#[derive(Debug, Args)]
+pub struct StoreFlags {
+    /// The store that nodes share: redis://[user:pass@]host[:port][/db], redis+cluster://h1,h2 or
+    /// redis+sentinel://h1,h2/MASTER; with rediss for TLS
+    #[arg(
+        long,
+        value_name = "URL",
+        help_heading = "Cluster",
+        env = "ARGIOPE_STORE",
+        hide_env_values = true
+    )]
+    pub store: Option<String>,
+    /// A file with the store's password
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Cluster",
+        env = "ARGIOPE_STORE_PASSWORD_FILE"
+    )]
+    pub store_password_file: Option<PathBuf>,
+    /// Trust the certificates of this PEM file for the store
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Cluster",
+        env = "ARGIOPE_STORE_CA"
+    )]
+    pub store_ca: Option<PathBuf>,
+}
+
+/// Which crawls of a shared store.
+#[derive(Debug, Args)]
+pub struct FleetFlags {
+    #[command(flatten)]
+    pub store: StoreFlags,
+    /// The crawl's name in the store [default: the only one]
+    #[arg(long, value_name = "NAME", help_heading = "Cluster")]
+    pub crawl: Option<CrawlName>,
+}
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// The crawl's folder, or the URL of its control API (then with ARGIOPE_TOKEN)
+    pub target: Option<String>,
+    #[command(flatten)]
+    pub fleet: FleetFlags,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+    /// So many hosts with the longest queues
+    #[arg(long, value_name = "N", default_value_t = 10, help_heading = "Cluster")]
+    pub hosts: usize,
+}
+
+#[derive(Debug, Args)]
+pub struct RateArgs {
+    /// Requests in a time over all nodes, say 200/s, 30/m or 100/h; "none" lifts the limit
+    #[arg(value_parser = rate)]
+    pub rate: Option<RateWord>,
+    /// Pause between two requests to a host
+    #[arg(long, value_name = "TIME", value_parser = units::duration)]
+    pub host_delay: Option<Duration>,
+    /// Requests in flight at once for each fetcher
+    #[arg(long, value_name = "N")]
+    pub concurrency: Option<usize>,
+    /// Requests that may go out at once after a pause
+    #[arg(long, value_name = "N")]
+    pub burst: Option<u32>,
+    /// The rate of all crawls of the store together
+    #[arg(long, conflicts_with_all = ["crawl", "host_delay", "concurrency"])]
+    pub cluster: bool,
+    #[command(flatten)]
+    pub fleet: FleetFlags,
+}
+
+/// A rate, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RateWord {
+    None,
+    At(Rate),
+}
+
+fn rate(text: &str) -> Result<RateWord, String> {
+    match text {
+        "none" => Ok(RateWord::None),
+        _ => text
+            .parse()
+            .map(RateWord::At)
+            .map_err(|error: contract::rate::NoRate| error.to_string()),
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Show the configuration that a crawl of a shared store works by
+    Print {
+        /// Another version than the one in force
+        #[arg(long, value_name = "N")]
+        version: Option<u64>,
+        #[command(flatten)]
+        fleet: FleetFlags,
+    },
+    /// Show who changed a crawl's configuration, when, and what
+    History {
+        #[command(flatten)]
+        fleet: FleetFlags,
+    },
+    /// Put an earlier version in force again
+    Rollback {
+        /// The version, as `config history` numbers it
+        version: u64,
+        #[command(flatten)]
+        fleet: FleetFlags,
+    },
+}
