@@ -28,6 +28,8 @@ mod memory;
 #[cfg(test)]
 mod polite;
 #[cfg(test)]
+mod rate;
+#[cfg(test)]
 mod real_sites;
 #[cfg(test)]
 mod restart;
