@@ -24,6 +24,8 @@ mod display;
 #[cfg(test)]
 mod drain;
 #[cfg(test)]
+mod many_links;
+#[cfg(test)]
 mod memory;
 #[cfg(test)]
 mod polite;

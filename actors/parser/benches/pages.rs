@@ -26,7 +26,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, StatusCode, Version};
 use parser::charset;
 use parser::config::ParserConfig;
-use parser::distinct::{Bounds, Distinct};
+use parser::distinct::Distinct;
 use parser::html::tokens::Tokens;
 use parser::html::{HtmlOptions, read};
 use parser::reader::{Reader, Rules};
@@ -44,10 +44,7 @@ const ROUNDS: usize = 5;
 const ROUND_NANOS: u64 = 150_000_000;
 /// Where the kernel does not count, a round ends all the same.
 const TIMES_MAX: u32 = 10_000;
-const BOUNDS: Bounds = Bounds {
-    links_max: 100_000,
-    bytes_max: 16_000_000,
-};
+const LINKS_MAX: usize = 1_000_000;
 const URL: &str = "https://docs.example.org/guide/library/index.html";
 
 fn main() {
@@ -138,7 +135,7 @@ fn measure(directory: &str, documents: &[Vec<u8>]) {
         black_box(read(text, &options, &mut Watch::new(&|| false), |_| all += 1).ok());
     });
     let gather = |text: &str, resolve: bool| {
-        let mut raw = Distinct::new(7, BOUNDS);
+        let mut raw = Distinct::new(7, LINKS_MAX);
         black_box(
             read(text, &options, &mut Watch::new(&|| false), |link| {
                 raw.add(link)
@@ -164,7 +161,7 @@ fn measure(directory: &str, documents: &[Vec<u8>]) {
     let mut reader = Reader::new(rules());
     let pages: Vec<Page> = documents.iter().map(|document| page(document)).collect();
     let whole = time(&pages, |page| {
-        black_box(reader.read(page, &mut Watch::new(&|| false)));
+        black_box(reader.read(page, 0, &mut Watch::new(&|| false)));
     });
 
     let count = documents.len() as f64;

@@ -2,15 +2,20 @@
 //!
 //! Owns the lifecycle around [`Reader`]: deadline, panic, verdict. One page at a time and in order: while storage has no slot
 //! the next page is not read, so that what waits is small. A page's slot is held until storage has it.
-//! Invariant: every page taken goes on to storage, whatever reading it does; only a closed storage loses it, and then its
-//! lease brings it back. Start at [`Parser::parse`].
+//! A page with more links than a part holds is read part by part; each goes ahead of the page as a page beside the queue, and
+//! is settled before the next is read. So memory is that of one part, and all links are in before the page is settled.
+//! Invariant: every page taken goes on to storage, whatever reading it does; only a storage that is closed or loses a part
+//! loses it, and then its lease brings it back. Start at [`Parser::read_on`].
 
 #[cfg(test)]
 mod tests;
 
+use std::future::Future;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix::fut::{self, LocalBoxActorFuture};
 use actix::prelude::*;
 use contract::beacon::Beacon;
 use contract::canonical::Fingerprinter;
@@ -20,9 +25,10 @@ use contract::crawl::LimitsConfig;
 use contract::fault::FailPlan;
 use contract::guarded::{Ended, Hooks, guarded_sync};
 use contract::keep::{Facts, Keep, ParsedPage};
+use contract::link::{Link, RefusedLink};
 use contract::memory::ByteBudget;
-use contract::outbox::{Outbox, Work};
-use contract::page::{Fate, Page};
+use contract::outbox::{Outbox, Slot, Work};
+use contract::page::{Fate, Page, PageGauge, PageLife, Place, Verdict};
 use contract::scope::Scope;
 
 use crate::config::ParserConfig;
@@ -30,6 +36,9 @@ use crate::error::ParserError;
 use crate::events::{Meters, PageFailed, PageParsed};
 use crate::reader::{Parsed, ReadFault, Reader, Rules};
 use crate::watch::Watch;
+
+/// Between two looks whether a part is settled; a group of storage takes longer than that.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// All that the room is given.
 #[derive(Debug)]
@@ -59,6 +68,24 @@ pub struct Parser {
     death: FailPlan,
     meters: Meters,
     _beacon: Beacon,
+}
+
+/// How far a page has been read.
+#[derive(Default)]
+struct Progress {
+    /// The number of the next part's first link.
+    from: usize,
+    links: usize,
+    refused: usize,
+    took: Duration,
+}
+
+/// What a reading gave.
+enum Read {
+    /// The links of these numbers, which go ahead of the page.
+    Part(Page, Range<usize>, Vec<Link>, Vec<RefusedLink>),
+    /// The page itself, with its last links.
+    Whole(ParsedPage),
 }
 
 /// A page's reading has nothing to release beyond what its values drop.
@@ -112,32 +139,97 @@ impl Parser {
         self
     }
 
-    /// Reads a page and settles what that makes of it.
-    fn parse(&mut self, mut page: Page) -> ParsedPage {
+    /// Reads a page, part by part where it has many links, and gives it on.
+    fn read_on(
+        &mut self,
+        page: Page,
+        mut progress: Progress,
+        slot: Slot,
+    ) -> LocalBoxActorFuture<Self, ()> {
+        match self.parse(page, &mut progress) {
+            Read::Whole(parsed) => {
+                let given = self.give(parsed);
+                let given = async move {
+                    given.await;
+                    drop(slot);
+                };
+                Box::pin(given.into_actor(self))
+            }
+            Read::Part(page, numbers, links, refused) => {
+                let gauge = Arc::default();
+                let given = self.give(ahead_of(&page, numbers, links, refused, &gauge));
+                let settled = async move {
+                    given.await;
+                    is_settled(&gauge).await
+                };
+                Box::pin(settled.into_actor(self).then(move |settled, this, _| {
+                    if settled {
+                        return this.read_on(page, progress, slot);
+                    }
+                    PageFailed {
+                        url: page.url.as_str(),
+                        error: &ParserError::PartLost,
+                    }
+                    .emit();
+                    Box::pin(fut::ready(()))
+                }))
+            }
+        }
+    }
+
+    /// Hands on to storage what was read.
+    fn give(&self, mut parsed: ParsedPage) -> impl Future<Output = ()> + 'static {
+        let (keep, found) = (self.keep.clone(), self.found.clone());
+        async move {
+            // Storage gives memory back without asking for any, so that this wait ends.
+            let held = found.reserve_for(weight(&parsed)).await;
+            parsed.page.life.hold(held);
+            if let Err(refused) = keep.give(Keep(parsed)).await {
+                let error = ParserError::HandOver(refused.error);
+                PageFailed {
+                    url: refused.item.0.page.url.as_str(),
+                    error: &error,
+                }
+                .emit();
+            }
+        }
+    }
+
+    /// Reads a page, or its next part, and settles what that makes of it.
+    fn parse(&mut self, mut page: Page, progress: &mut Progress) -> Read {
         let began = self.clock.boot();
         let deadline = page.deadline.child(&self.clock, Layer::Parse, self.limit);
         let late = |clock: &Clock| deadline.over(clock).is_some();
         let (reader, clock, faults) = (&mut self.reader, &self.clock, &self.faults);
+        let from = progress.from;
         let read = guarded_sync(Nothing, || {
             if let Err(planned) = faults.step() {
                 panic!("{planned}");
             }
             let over = || late(clock);
-            reader.read(&page, &mut Watch::new(&over))
+            reader.read(&page, from, &mut Watch::new(&over))
         });
         let parsed = match read {
             Ok(parsed) => parsed,
             Err(panic) => {
                 self.failed(&mut page, &ParserError::Panicked(panic));
-                return ParsedPage {
+                return Read::Whole(ParsedPage {
                     page,
                     links: Vec::new(),
                     refused: Vec::new(),
                     facts: Facts::default(),
-                };
+                });
             }
         };
-        self.told(&page, &parsed, began);
+        progress.links += parsed.links.len();
+        progress.refused += parsed.refused.len();
+        progress.took += self.clock.boot().since(began);
+        if let Some(next) = parsed.next {
+            progress.from = next;
+            let (links, refused) = (parsed.links, parsed.refused);
+            return Read::Part(page, from..next, links, refused);
+        }
+        self.told(&page, &parsed, progress);
         let Parsed {
             links,
             refused,
@@ -158,23 +250,23 @@ impl Parser {
             }
             None => {}
         }
-        ParsedPage {
+        Read::Whole(ParsedPage {
             page,
             links,
             refused,
             facts,
-        }
+        })
     }
 
-    fn told(&self, page: &Page, parsed: &Parsed, began: contract::clock::Boot) {
+    fn told(&self, page: &Page, parsed: &Parsed, progress: &Progress) {
         PageParsed {
             url: page.url.as_str(),
             kind: parsed.kind,
             bytes: parsed.bytes,
-            links: parsed.links.len(),
-            refused: parsed.refused.len(),
+            links: progress.links,
+            refused: progress.refused,
             left_out: parsed.left_out,
-            took: self.clock.boot().since(began),
+            took: progress.took,
         }
         .emit(&self.meters);
     }
@@ -207,6 +299,48 @@ impl Parser {
             _ => Fate::Done,
         };
     }
+}
+
+/// What goes ahead of a page: links of these numbers, and nothing that settles anything.
+fn ahead_of(
+    page: &Page,
+    numbers: Range<usize>,
+    links: Vec<Link>,
+    refused: Vec<RefusedLink>,
+    gauge: &Arc<PageGauge>,
+) -> ParsedPage {
+    let (first, last) = (numbers.start + 1, numbers.end);
+    let page = Page {
+        host: page.host.clone(),
+        token: page.token,
+        place: Place::Beside,
+        url: page.url.clone(),
+        queued: page.queued.clone(),
+        began: page.began,
+        deadline: page.deadline,
+        verdict: Verdict {
+            outcome: page.verdict.outcome,
+            detail: Some(format!("links {first} to {last}, ahead of their page")),
+            fate: Fate::Done,
+        },
+        exchange: None,
+        life: PageLife::begin(gauge),
+    };
+    ParsedPage {
+        page,
+        links,
+        refused,
+        facts: Facts::default(),
+    }
+}
+
+/// Waits for the end of a part's life; true when it was settled.
+async fn is_settled(part: &PageGauge) -> bool {
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    while part.in_ring() > 0 {
+        looks.tick().await;
+    }
+    part.dropped() == 0
 }
 
 /// What a page's links take in memory, about; the page itself is in the byte budget of its body.
@@ -246,22 +380,6 @@ impl Handler<Work<Page>> for Parser {
         if let Err(planned) = self.death.step() {
             panic!("the actor dies as planned: {planned}");
         }
-        let mut parsed = self.parse(page);
-        let (keep, found) = (self.keep.clone(), self.found.clone());
-        let give = async move {
-            // Storage gives memory back without asking for any, so that this wait ends.
-            let held = found.reserve_for(weight(&parsed)).await;
-            parsed.page.life.hold(held);
-            if let Err(refused) = keep.give(Keep(parsed)).await {
-                let error = ParserError::HandOver(refused.error);
-                PageFailed {
-                    url: refused.item.0.page.url.as_str(),
-                    error: &error,
-                }
-                .emit();
-            }
-            drop(slot);
-        };
-        AtomicResponse::new(Box::pin(give.into_actor(self)))
+        AtomicResponse::new(self.read_on(page, Progress::default(), slot))
     }
 }

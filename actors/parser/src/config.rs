@@ -8,10 +8,13 @@ use serde::{Deserialize, Serialize};
 pub struct ParserConfig {
     /// Pages queued or in work over all parsers: the slots of the arrow into this room.
     pub slots_max: usize,
-    /// Distinct links of one page; more are left out, and the page says so.
+    /// Distinct links of one page; more are left out, and the page says so. The default is more than fit into a document
+    /// of the default length (`parse-bytes-max`).
     pub links_max: usize,
-    /// Bytes of one page's distinct links, before and after they are resolved; more are left out likewise.
-    pub link_bytes_max: usize,
+    /// Links of one part of a page: a page with more goes to the frontier in several parts.
+    pub part_links_max: usize,
+    /// Bytes of one part's links.
+    pub part_bytes_max: usize,
     /// Bytes of one sitemap or feed, decoded.
     pub sitemap_bytes_max: u64,
     /// A page whose reading panics is tried so many times in all.
@@ -24,8 +27,9 @@ impl Default for ParserConfig {
     fn default() -> Self {
         Self {
             slots_max: 128,
-            links_max: 100_000,
-            link_bytes_max: 16_000_000,
+            links_max: 1_000_000,
+            part_links_max: 10_000,
+            part_bytes_max: 8_000_000,
             sitemap_bytes_max: 50_000_000,
             tries_max: 3,
             link_attributes: Vec::new(),
@@ -52,8 +56,12 @@ impl ParserConfig {
             (self.slots_max >= 1, "slots-max must be at least 1"),
             (self.links_max >= 1, "links-max must be at least 1"),
             (
-                self.link_bytes_max >= 4_096,
-                "link-bytes-max must be at least 4096",
+                self.part_links_max >= 1,
+                "part-links-max must be at least 1",
+            ),
+            (
+                self.part_bytes_max >= 4_096,
+                "part-bytes-max must be at least 4096",
             ),
             (
                 self.sitemap_bytes_max >= 1,
@@ -99,7 +107,8 @@ mod tests {
             Ok(ParserConfig::default())
         );
         check(|config| config.slots_max = 0, "slots-max");
-        check(|config| config.link_bytes_max = 1, "link-bytes-max");
+        check(|config| config.part_links_max = 0, "part-links-max");
+        check(|config| config.part_bytes_max = 1, "part-bytes-max");
         check(
             |config| config.link_attributes = vec!["Data-Src".into()],
             "link-attributes",

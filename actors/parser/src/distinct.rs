@@ -1,7 +1,7 @@
 //! The distinct raw links of one document, so that each is resolved, hashed and judged once.
 //!
 //! Owns the comparison: by a 64-bit hash of the value up to its fragment, under the crawl's secret seed, so that a page
-//! cannot aim collisions. Bounded in number and in bytes. Invariant: the first of equal links keeps its place, a
+//! cannot aim collisions. Bounded in number; their bytes are the document's. Invariant: the first of equal links keeps its place, a
 //! later one adds its kind.
 
 use std::borrow::Cow;
@@ -47,31 +47,21 @@ pub struct DistinctLink<'a> {
     pub embed: bool,
 }
 
-/// How many links of a document are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bounds {
-    pub links_max: usize,
-    /// Bytes of all values together.
-    pub bytes_max: usize,
-}
-
 /// Gathers distinct links.
 pub struct Distinct<'a> {
     seed: u64,
-    bounds: Bounds,
-    bytes: usize,
+    links_max: usize,
     seen: HashMap<u64, u32, AsHashed>,
     links: Vec<DistinctLink<'a>>,
-    /// Links found past the bounds; not all distinct.
+    /// Links found past the bound; not all distinct.
     over: u64,
 }
 
 impl<'a> Distinct<'a> {
-    pub fn new(seed: u64, bounds: Bounds) -> Self {
+    pub fn new(seed: u64, links_max: usize) -> Self {
         Self {
             seed,
-            bounds,
-            bytes: 0,
+            links_max,
             seen: HashMap::default(),
             links: Vec::new(),
             over: 0,
@@ -89,18 +79,16 @@ impl<'a> Distinct<'a> {
             known.embed |= embed;
             return;
         }
-        let full = self.links.len() >= self.bounds.links_max
-            || self.bytes + value.len() > self.bounds.bytes_max;
+        let full = self.links.len() >= self.links_max;
         let Some(at) = u32::try_from(self.links.len()).ok().filter(|_| !full) else {
             self.over += 1;
             return;
         };
-        self.bytes += value.len();
         self.seen.insert(hash, at);
         self.links.push(DistinctLink { value, page, embed });
     }
 
-    /// The links in order of their first appearance, and how many were left out by the bounds.
+    /// The links in order of their first appearance, and how many were left out by the bound.
     pub fn finish(self) -> (Vec<DistinctLink<'a>>, u64) {
         (self.links, self.over)
     }
@@ -123,13 +111,8 @@ fn without_fragment(value: Cow<'_, str>) -> Cow<'_, str> {
 mod tests {
     use super::*;
 
-    const BOUNDS: Bounds = Bounds {
-        links_max: 3,
-        bytes_max: 10,
-    };
-
     fn gather(links: &[(&'static str, LinkKind)]) -> (Vec<(String, bool, bool)>, u64) {
-        let mut distinct = Distinct::new(7, BOUNDS);
+        let mut distinct = Distinct::new(7, 3);
         for (value, kind) in links {
             distinct.add(RawLink::new(Cow::Borrowed(value), *kind));
         }
@@ -162,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn both_bounds_hold() {
+    fn the_bound_holds() {
         use LinkKind::Page;
         assert_eq!(
             gather(&[
@@ -175,7 +158,5 @@ mod tests {
             .1,
             1
         );
-        let (links, over) = gather(&[("a", Page), ("0123456789", Page), ("b", Page)]);
-        assert_eq!((links.len(), over), (2, 1));
     }
 }

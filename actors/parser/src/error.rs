@@ -21,12 +21,16 @@ pub enum ParserError {
     Panicked(Panicked),
     #[error("the page cannot be handed on")]
     HandOver(#[source] OutboxError),
+    #[error("a part of the page's links was not settled; the page comes again")]
+    PartLost,
 }
 
 impl ParserError {
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::Coding(CodingError::Unreadable(_)) | Self::HandOver(_) => ErrorClass::System,
+            Self::Coding(CodingError::Unreadable(_)) | Self::HandOver(_) | Self::PartLost => {
+                ErrorClass::System
+            }
             Self::Coding(_) | Self::Late(Cause::Deadline(Layer::Parse)) => ErrorClass::Permanent,
             Self::Late(_) | Self::Panicked(_) => ErrorClass::Transient,
         }
@@ -36,7 +40,7 @@ impl ParserError {
     pub fn outcome(&self) -> Option<Outcome> {
         match self {
             Self::Coding(CodingError::Unreadable(_)) => Some(Outcome::NodeFailed),
-            Self::Coding(_) | Self::HandOver(_) => None,
+            Self::Coding(_) | Self::HandOver(_) | Self::PartLost => None,
             Self::Late(Cause::Deadline(Layer::Parse)) => Some(Outcome::DeadlineParse),
             Self::Late(Cause::Deadline(_)) => Some(Outcome::DeadlinePage),
             Self::Late(Cause::Cancelled { .. }) => Some(Outcome::Cancelled),

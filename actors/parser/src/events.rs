@@ -124,7 +124,7 @@ impl PageFailed<'_> {
             ParserError::Coding(_) => {
                 debug!(url = self.url, error, "a page was not read to its end")
             }
-            ParserError::Late(_) | ParserError::HandOver(_) => {
+            ParserError::Late(_) | ParserError::HandOver(_) | ParserError::PartLost => {
                 warn!(url = self.url, error, "a page was not read or handed on")
             }
         }

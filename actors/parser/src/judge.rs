@@ -1,9 +1,9 @@
 //! Resolved links to links of the crawl: fingerprint, scope, depth, kind.
 //!
 //! Owns what a link becomes on its way from the page to the frontier: in scope with its host, fingerprint, depth and
-//! hops, or refused with the rule that decided. Distinct by fingerprint; bounded in number and bytes.
-//! It knows no documents. Invariant: every link that comes in is in `links`, in `refused`, is one of them already, is the
-//! page itself, or is counted as left out. Start at [`Judge::link`].
+//! hops, or refused with the rule that decided. Distinct by fingerprint; bounded in number and bytes by its [`Part`]: what
+//! has no room is in the next one. It knows no documents. Invariant: every link whose turn it is is in `links`, in
+//! `refused`, is one of them already, is the page itself, or is where the next part begins. Start at [`Judge::link`].
 
 use std::collections::HashMap;
 
@@ -32,13 +32,25 @@ pub struct Uses {
     pub embed: bool,
 }
 
-/// What became of a page's links.
+/// A part of a page's links, in the order in which the page has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The number of its first link.
+    pub from: usize,
+    pub links_max: usize,
+    /// Of their texts; a part of one link may have more.
+    pub bytes_max: usize,
+}
+
+/// What became of the links of a part.
 #[derive(Debug, Default)]
 pub struct Judged {
     pub links: Vec<Link>,
     pub refused: Vec<RefusedLink>,
-    /// Links left out by the bounds.
+    /// Links left out before they came here.
     pub over: u64,
+    /// The number of the next part's first link; none after the last part.
+    pub next: Option<usize>,
 }
 
 /// Judges the links of one page.
@@ -49,21 +61,17 @@ pub struct Judge<'p> {
     from_scope: bool,
     /// Whether a link of this fingerprint was let in (or is the page itself).
     seen: HashMap<u64, bool, AsHashed>,
-    links_max: usize,
+    part: Part,
     bytes_left: usize,
+    /// Links that have come so far.
+    turns: usize,
     judged: Judged,
     /// The host asked for last, and its area.
     last_area: (String, Area),
 }
 
 impl<'p> Judge<'p> {
-    pub fn new(
-        page: &'p Page,
-        scope: &'p Scope,
-        fingerprints: Fingerprinter,
-        links_max: usize,
-        bytes_max: usize,
-    ) -> Self {
+    pub fn new(page: &'p Page, scope: &'p Scope, fingerprints: Fingerprinter, part: Part) -> Self {
         let mut seen = HashMap::default();
         let last_area = (page.host.to_string(), page.host.area());
         seen.insert(fingerprints.of_within(&page.url, last_area.1).0, true);
@@ -73,8 +81,9 @@ impl<'p> Judge<'p> {
             fingerprints,
             from_scope: scope.contains(&page.url),
             seen,
-            links_max,
-            bytes_left: bytes_max,
+            part,
+            bytes_left: part.bytes_max,
+            turns: 0,
             judged: Judged::default(),
             last_area,
         }
@@ -82,6 +91,12 @@ impl<'p> Judge<'p> {
 
     pub fn finish(self) -> Judged {
         self.judged
+    }
+
+    /// Whether the next link belongs to this part. Asked once for each, before it is resolved and taken in.
+    pub fn turn(&mut self) -> bool {
+        self.turns += 1;
+        self.turns > self.part.from && self.judged.next.is_none()
     }
 
     /// Counts links that were left out before they came here.
@@ -285,17 +300,16 @@ impl<'p> Judge<'p> {
 
     fn has_room(&mut self, bytes: usize) -> bool {
         let count = self.judged.links.len() + self.judged.refused.len();
-        match self
-            .bytes_left
-            .checked_sub(bytes)
-            .filter(|_| count < self.links_max)
-        {
+        let left = self.bytes_left.checked_sub(bytes);
+        let left = left.filter(|_| count < self.part.links_max);
+        // The first one has room whatever it is, so that each part gets on.
+        match left.or((count == 0).then_some(0)) {
             Some(left) => {
                 self.bytes_left = left;
                 true
             }
             None => {
-                self.judged.over += 1;
+                self.judged.next = Some(self.turns.saturating_sub(1));
                 false
             }
         }

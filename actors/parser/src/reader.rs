@@ -1,7 +1,8 @@
 //! One page, read: what kind of document it is, what it says of itself, where it leads.
 //!
 //! Owns the order of reading: robots.txt and redirects by their heads, then the body by its kind. Pages without an answer
-//! pass through untouched; links come from answers with 2xx only, facts from any. It knows no actor and no outbox.
+//! pass through untouched; links come from answers with 2xx only, facts from any. A page with more links than a part holds
+//! is read again for each part, so that the memory is that of one. It knows no actor and no outbox.
 //! Invariant: a page is only looked at; what is found is returned beside it. Start at [`Reader::read`].
 
 #[cfg(test)]
@@ -25,10 +26,10 @@ use url::Url;
 
 use crate::body::{self, Plain};
 use crate::config::ParserConfig;
-use crate::distinct::{Bounds, Distinct};
+use crate::distinct::Distinct;
 use crate::html::links::{RawLink, clean_decoded};
 use crate::html::{self, HtmlOptions, refresh};
-use crate::judge::{Judge, Uses};
+use crate::judge::{Judge, Part, Uses};
 use crate::resolve::Resolver;
 use crate::sitemap::{self, Sitemap};
 use crate::sniff::{self, Kind};
@@ -62,6 +63,8 @@ pub struct Parsed {
     pub refused: Vec<RefusedLink>,
     /// Links left out by the bounds.
     pub left_out: u64,
+    /// Where the next part of the links begins, when there are more.
+    pub next: Option<usize>,
     pub facts: Facts,
     /// Why the document was not read to its end; what came before counts, but for what was found when time was over.
     pub fault: Option<ReadFault>,
@@ -96,31 +99,30 @@ impl Reader {
         }
     }
 
-    /// Reads a page until the watch says that time is over.
-    pub fn read(&mut self, page: &Page, watch: &mut Watch<'_>) -> Parsed {
+    /// Reads a page until the watch says that time is over, with one part of its links: those from this number on.
+    pub fn read(&mut self, page: &Page, from: usize, watch: &mut Watch<'_>) -> Parsed {
         let Rules {
             config,
             scope,
             fingerprints,
             ..
         } = &self.rules;
-        let mut judge = Judge::new(
-            page,
-            scope,
-            *fingerprints,
-            config.links_max,
-            config.link_bytes_max,
-        );
+        let part = Part {
+            from,
+            links_max: config.part_links_max,
+            bytes_max: config.part_bytes_max,
+        };
+        let mut judge = Judge::new(page, scope, *fingerprints, part);
         let mut buffer = std::mem::take(&mut self.buffer);
         let (kind, bytes, facts, fault) = self.read_with(page, &mut judge, &mut buffer, watch);
         buffer.clear();
         buffer.shrink_to(BUFFER_KEPT);
         self.buffer = buffer;
         let judged = judge.finish();
-        let (links, refused) = match fault {
-            // Half a page's links would depend on how busy the machine was.
-            Some(ReadFault::Late(_)) => (Vec::new(), Vec::new()),
-            _ => (judged.links, judged.refused),
+        let (links, refused, next) = match fault {
+            // Half a part's links would depend on how busy the machine was.
+            Some(ReadFault::Late(_)) => (Vec::new(), Vec::new(), None),
+            _ => (judged.links, judged.refused, judged.next),
         };
         Parsed {
             kind,
@@ -128,6 +130,7 @@ impl Reader {
             links,
             refused,
             left_out: judged.over,
+            next,
             facts,
             fault,
         }
@@ -149,9 +152,11 @@ impl Reader {
             Place::Robots { sitemaps, .. } => {
                 if self.rules.scope.has_host(&page.url) {
                     let mut resolver = Resolver::new(&page.url, UTF_8);
-                    sitemaps
-                        .iter()
-                        .for_each(|raw| judge.named_sitemap(raw, resolver.resolve(raw)));
+                    for raw in sitemaps {
+                        if judge.turn() {
+                            judge.named_sitemap(raw, resolver.resolve(raw));
+                        }
+                    }
                 }
                 facts.mime = body::content_type(exchange).and_then(sniff::essence);
                 return (Kind::Other, 0, facts, None);
@@ -236,11 +241,7 @@ impl Document<'_> {
         facts.html = true;
         let (text, encoding) = self.decode(plain, facts);
         let config = &self.reader.rules.config;
-        let bounds = Bounds {
-            links_max: config.links_max,
-            bytes_max: config.link_bytes_max,
-        };
-        let mut distinct = Distinct::new(self.reader.rules.fingerprints.seed, bounds);
+        let mut distinct = Distinct::new(self.reader.rules.fingerprints.seed, config.links_max);
         let said = match html::read(&text, &self.reader.html, watch, |link| distinct.add(link)) {
             Ok(said) => said,
             Err(late) => return (text.len(), Err(late)),
@@ -257,6 +258,9 @@ impl Document<'_> {
                 // A link costs about as much as a hundred bytes of text.
                 if let Err(late) = watch.look(n.saturating_mul(100)) {
                     return (text.len(), Err(late));
+                }
+                if !judge.turn() {
+                    continue;
                 }
                 let resolved = resolver.resolve(&link.value);
                 judge.link(
@@ -285,11 +289,7 @@ impl Document<'_> {
     fn css(&self, plain: &Plain<'_>, facts: &mut Facts, judge: &mut Judge<'_>) -> Read {
         let (text, encoding) = self.decode(plain, facts);
         let config = &self.reader.rules.config;
-        let bounds = Bounds {
-            links_max: config.links_max,
-            bytes_max: config.link_bytes_max,
-        };
-        let mut distinct = Distinct::new(self.reader.rules.fingerprints.seed, bounds);
+        let mut distinct = Distinct::new(self.reader.rules.fingerprints.seed, config.links_max);
         css::each_url(&text, |url| {
             if !url.is_empty() && !url.starts_with('#') {
                 distinct.add(RawLink::new(clean_decoded(url), LinkKind::Embed));
@@ -299,6 +299,9 @@ impl Document<'_> {
         judge.left_out(over);
         let mut resolver = Resolver::new(&self.page.url, encoding);
         for link in &links {
+            if !judge.turn() {
+                continue;
+            }
             judge.link(
                 &link.value,
                 resolver.resolve(&link.value),
@@ -315,8 +318,10 @@ impl Document<'_> {
         let (text, _) = self.decode(plain, facts);
         let mut resolver = Resolver::new(&self.page.url, UTF_8);
         let end = sitemap::each_line(&text, |url| {
-            let url = without_fragment(url);
-            judge.entry(url, resolver.resolve(url), LinkKind::Page);
+            if judge.turn() {
+                let url = without_fragment(url);
+                judge.entry(url, resolver.resolve(url), LinkKind::Page);
+            }
         });
         judge.left_out(u64::from(end == sitemap::End::Full));
         (text.len(), Ok(()))
@@ -336,8 +341,10 @@ impl Document<'_> {
         let mut sitemap = Sitemap::new();
         let (mut text, mut read, mut late) = (String::new(), 0, None);
         let mut found = |url: String, kind: LinkKind| {
-            let url = without_fragment(&url);
-            judge.entry(url, resolver.resolve(url), kind);
+            if judge.turn() {
+                let url = without_fragment(&url);
+                judge.entry(url, resolver.resolve(url), kind);
+            }
         };
         let mut sink = |piece: &[u8]| {
             let skip = bom.min(piece.len());
@@ -377,7 +384,9 @@ fn redirect(page: &Page, exchange: &Exchange, judge: &mut Judge<'_>) {
     // Servers send UTF-8 there, whatever the grammar says.
     let location = String::from_utf8_lossy(location.as_bytes());
     let raw = without_fragment(location.trim_ascii());
-    judge.redirect(raw, Resolver::new(&page.url, UTF_8).resolve(raw));
+    if judge.turn() {
+        judge.redirect(raw, Resolver::new(&page.url, UTF_8).resolve(raw));
+    }
 }
 
 /// Links in the head: Link and Refresh.
@@ -388,6 +397,9 @@ fn of_headers(page: &Page, exchange: &Exchange, judge: &mut Judge<'_>) {
     }
     let mut resolver = Resolver::new(&page.url, UTF_8);
     let mut link = |link: RawLink<'_>| {
+        if !judge.turn() {
+            return;
+        }
         let raw = without_fragment(&link.value);
         let page = link.kind == LinkKind::Page;
         judge.link(raw, resolver.resolve(raw), Uses { page, embed: !page });

@@ -98,7 +98,7 @@ pub(crate) fn with_status(mut page: Page, status: u16) -> Page {
 }
 
 pub(crate) fn read(page: &Page) -> Parsed {
-    Reader::new(rules()).read(page, &mut Watch::new(&|| false))
+    Reader::new(rules()).read(page, 0, &mut Watch::new(&|| false))
 }
 
 /// What became of a page's links, a line each: `kind url depth hops`, or `outcome kind url: rule`.

@@ -64,6 +64,10 @@ fn nowhere() -> Outbox<Keep> {
 }
 
 fn room(slots: usize, faults: FailPlan) -> Room {
+    room_with(slots, faults, |_| {})
+}
+
+fn room_with(slots: usize, faults: FailPlan, change: impl FnOnce(&mut ParserConfig)) -> Room {
     let (to, kept) = mpsc::channel(16);
     let keep = Outbox::new(
         "keep",
@@ -72,8 +76,10 @@ fn room(slots: usize, faults: FailPlan) -> Room {
         Duration::from_secs(5),
     );
     let clock = clock();
+    let mut setup = setup(&clock);
+    change(&mut setup.config);
     let (died, _) = mpsc::channel(1);
-    let parser = Parser::new(setup(&clock), keep.clone(), Beacon::new("parser", died))
+    let parser = Parser::new(setup, keep.clone(), Beacon::new("parser", died))
         .with_faults(faults)
         .start();
     let door = Outbox::new("page", vec![parser.recipient()], 4, Duration::from_secs(5));
@@ -231,6 +237,62 @@ async fn a_closed_storage_loses_pages_and_frees_their_slots() {
     for n in 0..8 {
         room.door.give(numbered(n)).await.unwrap(); // more than there are slots
     }
+}
+
+/// A page of so many links, in parts of ten, with how storage takes the parts.
+async fn in_parts(links: usize, take: impl Fn(PageLife)) -> (Room, Vec<ParsedPage>) {
+    let mut room = room_with(1, FailPlan::none(), |config| config.part_links_max = 10);
+    let html: String = (0..links).map(|n| format!("<a href={n}>")).collect();
+    let gauge = Arc::<PageGauge>::default();
+    let mut page = page(PAGE, &[HTML], html.as_bytes());
+    page.life = PageLife::begin(&gauge);
+    room.door.give(page).await.unwrap();
+    let mut kept = Vec::new();
+    while gauge.in_ring() > 0 {
+        // Either the next part comes, or the page's own life ends.
+        tokio::select! {
+            got = room.kept.recv() => {
+                let (mut parsed, slot) = got.unwrap();
+                let life = std::mem::replace(&mut parsed.page.life, PageLife::begin(&Arc::default()));
+                kept.push(parsed);
+                // Until it is settled no further part is read, though there is room for it.
+                drop(slot);
+                for _ in 0..100 {
+                    tokio::task::yield_now().await;
+                }
+                assert!(room.kept.try_recv().is_err());
+                take(life);
+            }
+            () = tokio::time::sleep(Duration::from_millis(1)) => {}
+        }
+    }
+    (room, kept)
+}
+
+#[actix::test]
+async fn parts_of_many_links_go_ahead_of_their_page() {
+    let (room, kept) = in_parts(25, PageLife::settle).await;
+    let places: Vec<_> = kept.iter().map(|part| part.page.place.clone()).collect();
+    assert_eq!(places, [Place::Beside, Place::Beside, Place::Queue(0)]);
+    let details: Vec<_> = kept
+        .iter()
+        .map(|part| part.page.verdict.detail.clone())
+        .collect();
+    let told = |links: &str| Some(format!("links {links}, ahead of their page"));
+    assert_eq!(details, [told("1 to 10"), told("11 to 20"), None]);
+    assert!(kept[0].page.exchange.is_none() && kept[2].page.exchange.is_some());
+    let urls = kept.iter().flat_map(|part| &part.links);
+    let urls: Vec<&str> = urls.map(|link| &*link.url).collect();
+    let want: Vec<String> = (0..25).map(|n| format!("http://a.test/dir/{n}")).collect();
+    assert_eq!(urls, want);
+    assert_eq!(room.door.load().held, 0);
+}
+
+#[actix::test]
+async fn a_page_whose_part_is_lost_is_not_handed_on() {
+    let (room, kept) = in_parts(25, drop).await;
+    assert_eq!(kept.len(), 1, "its lease brings it back");
+    assert_eq!(room.door.load().held, 0);
 }
 
 #[actix::test]

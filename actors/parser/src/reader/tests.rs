@@ -1,5 +1,6 @@
 //! Stories of whole pages: from an answer as it came to the links the frontier hears of.
 
+use std::collections::HashSet;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -181,7 +182,7 @@ fn a_seeds_redirect_target_becomes_a_seed() {
         0,
     );
     let parsed =
-        Reader::new(rules.clone()).read(&with_status(moved, 301), &mut Watch::new(&|| false));
+        Reader::new(rules.clone()).read(&with_status(moved, 301), 0, &mut Watch::new(&|| false));
     assert_eq!(told(&parsed), ["seed http://new.test/home/ 1 1"]);
     assert!(rules.scope.contains(&target));
 }
@@ -232,8 +233,11 @@ fn a_page_is_read_to_its_limit() {
             gzip(html.as_bytes()),
         ),
     ] {
-        let parsed = Reader::new(rules.clone())
-            .read(&page(PAGE, &headers, &body), &mut Watch::new(&|| false));
+        let parsed = Reader::new(rules.clone()).read(
+            &page(PAGE, &headers, &body),
+            0,
+            &mut Watch::new(&|| false),
+        );
         assert_eq!(
             (told(&parsed), parsed.bytes),
             (vec!["page http://a.test/dir/b 2 0".to_owned()], 2_000)
@@ -412,8 +416,8 @@ fn a_large_sitemap_is_a_stream() {
         LinkKind::Sitemap,
         0,
     );
-    let parsed = read(&page);
-    assert_eq!((parsed.links.len(), parsed.bytes), (40_000, xml.len()));
+    assert_eq!(read(&page).bytes, xml.len());
+    assert_eq!(parts(&rules(), &page).concat().len(), 40_000);
 }
 
 #[test]
@@ -452,33 +456,97 @@ fn a_page_without_an_answer_or_beside_the_queue_has_nothing_to_read() {
 }
 
 #[test]
-fn the_bounds_hold_and_what_they_cost_is_counted() {
+fn what_is_beyond_the_bound_is_counted() {
     let mut rules = rules();
     rules.config.links_max = 10;
     let html: String = (0..30).map(|n| format!("<a href={n}>")).collect();
-    let parsed = Reader::new(rules.clone()).read(
-        &page(PAGE, &[HTML], html.as_bytes()),
-        &mut Watch::new(&|| false),
-    );
+    let page = page(PAGE, &[HTML], html.as_bytes());
+    let parsed = Reader::new(rules).read(&page, 0, &mut Watch::new(&|| false));
     assert_eq!((parsed.links.len(), parsed.left_out), (10, 20));
+}
+
+/// All parts of a page: the links of each, in scope or refused.
+fn parts(rules: &Rules, page: &Page) -> Vec<Vec<String>> {
+    let mut reader = Reader::new(rules.clone());
+    let (mut parts, mut from) = (Vec::new(), Some(0));
+    while let Some(at) = from {
+        let parsed = reader.read(page, at, &mut Watch::new(&|| false));
+        assert_eq!(parsed.left_out, 0);
+        let (links, refused) = (parsed.links.into_iter(), parsed.refused.into_iter());
+        let links = links.map(|link| link.url.into());
+        parts.push(links.chain(refused.map(|link| link.url)).collect());
+        from = parsed.next;
+    }
+    parts
+}
+
+#[test]
+fn a_page_with_more_links_than_a_part_holds_is_read_in_parts() {
+    #[track_caller]
+    fn check(page: &Page, links_max: usize, bytes_max: usize, want: &[usize]) {
+        let mut rules = rules();
+        rules.config.part_links_max = links_max;
+        rules.config.part_bytes_max = bytes_max;
+        let parts = parts(&rules, page);
+        let sizes: Vec<usize> = parts.iter().map(Vec::len).collect();
+        assert_eq!(sizes, want);
+        let mut all = parts.concat();
+        rules.config = ParserConfig::default();
+        let mut whole = self::parts(&rules, page).concat();
+        all.sort();
+        whole.sort();
+        assert_eq!(all, whole, "in parts and at once");
+    }
+    // Every third is out of scope; the head has one too.
+    let link = |n: usize| match n % 3 {
+        0 => format!("<a href=/out/{n}>"),
+        _ => format!("<a href={n}>"),
+    };
+    let html: String = (0..29).map(link).collect();
+    let headers = [HTML, ("link", "<http://a.test/dir/next>; rel=next")];
+    let page_of_30 = page(PAGE, &headers, html.as_bytes());
+    check(&page_of_30, 10, 100_000, &[10, 10, 10]);
+    check(&page_of_30, 29, 100_000, &[29, 1]);
+    check(&page_of_30, 30, 100_000, &[30]);
     // A long base may not blow up short links.
-    rules.config.links_max = 100_000;
-    rules.config.link_bytes_max = 20_000;
-    let html: String = (0..3_000).map(|n| format!("<a href={n}>")).collect();
     let base = format!("<base href='/dir/{}/'>", "x".repeat(1_000));
-    let parsed = Reader::new(rules).read(
-        &page(PAGE, &[HTML], (base + &html).as_bytes()),
-        &mut Watch::new(&|| false),
+    let html: String = (0..10).map(|n| format!("<a href={n}>")).collect();
+    let long = page(PAGE, &[HTML], (base + &html).as_bytes());
+    check(&long, 100, 4_100, &[4, 4, 2]);
+    check(&long, 100, 10, &[1; 10]);
+
+    let css: String = (0..5).map(|n| format!("a{{b:url({n})}}")).collect();
+    let css = page(PAGE, &[("content-type", "text/css")], css.as_bytes());
+    check(&css, 2, 100_000, &[2, 2, 1]);
+    let sitemap: String = (0..5)
+        .map(|n| format!("<url><loc>http://a.test/dir/{n}</loc></url>"))
+        .collect();
+    let sitemap = format!("<urlset>{sitemap}</urlset>");
+    let sitemap = page(PAGE, &[("content-type", "text/xml")], sitemap.as_bytes());
+    check(
+        &with_kind(sitemap, LinkKind::Sitemap, 0),
+        2,
+        100_000,
+        &[2, 2, 1],
     );
-    assert_eq!(parsed.links.len() as u64 + parsed.left_out, 3_000);
-    assert!(
-        parsed
-            .links
-            .iter()
-            .map(|link| link.url.len())
-            .sum::<usize>()
-            <= 20_000
+    let text: String = (0..5).map(|n| format!("http://a.test/dir/{n}\n")).collect();
+    let text = page(PAGE, &[("content-type", "text/plain")], text.as_bytes());
+    check(
+        &with_kind(text, LinkKind::Sitemap, 0),
+        2,
+        100_000,
+        &[2, 2, 1],
     );
+}
+
+#[test]
+fn not_one_of_a_quarter_of_a_million_links_is_left_out() {
+    const LINKS: usize = 250_000;
+    let html: String = (0..LINKS).map(|n| format!("<a href={n}>")).collect();
+    let parts = parts(&rules(), &page(PAGE, &[HTML], html.as_bytes()));
+    assert!(parts.iter().all(|part| part.len() <= 10_000));
+    let distinct: HashSet<String> = parts.into_iter().flatten().collect();
+    assert_eq!(distinct.len(), LINKS);
 }
 
 /// Documents that would take minutes if any part of the reading looked back or ahead without bound.
@@ -563,6 +631,7 @@ fn time_over_means_no_links_at_all() {
     let html = "<a href=b>".repeat(20_000);
     let parsed = Reader::new(rules()).read(
         &page(PAGE, &[HTML], html.as_bytes()),
+        0,
         &mut Watch::new(&|| true),
     );
     assert!(matches!(parsed.fault, Some(ReadFault::Late(_))));
@@ -581,6 +650,7 @@ fn the_scope_decides_for_every_type() {
     rules.scope = Arc::new(Scope::new(&config, [&seed]).unwrap());
     let parsed = Reader::new(rules).read(
         &page(PAGE, &[HTML], b"<a href=http://b.test/>"),
+        0,
         &mut Watch::new(&|| false),
     );
     assert_eq!(told(&parsed), ["too_deep page http://b.test/: depth 1"]);
