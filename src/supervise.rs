@@ -45,6 +45,7 @@ pub async fn run(plan: &Plan, signals: &mut Signals) -> Result<Ended, Failure> {
         let why = tokio::select! {
             end = generation.ended() => Why::End(end),
             death = died.recv() => Why::Died(death),
+            end = told(plan) => Why::End(end),
             () = signals.next() => Why::End(End::Stopped),
         };
         plan.orders.send_replace(None);
@@ -75,6 +76,15 @@ pub async fn run(plan: &Plan, signals: &mut Signals) -> Result<Ended, Failure> {
         );
         tokio::time::sleep(wait).await;
         info!("a new generation starts");
+    }
+}
+
+/// The end as it is told from outside.
+async fn told(plan: &Plan) -> End {
+    match plan.told.subscribe().wait_for(Option::is_some).await {
+        Ok(end) => end.clone().unwrap_or(End::Stopped),
+        // Cannot be: the plan holds the sender.
+        Err(_) => std::future::pending().await,
     }
 }
 

@@ -3,13 +3,13 @@
 //! Owns a generation: its threads, its store, its doors. Everything in it dies together, so that the next generation
 //! starts as after a crash. Sizes of doors are argued where they are made. Start at [`Generation::build`].
 
+use std::any::Any;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Addr, Context};
 use contract::beacon::{Beacon, Died};
-use contract::canonical::Fingerprinter;
 use contract::clock::{Chance, Clock};
 use contract::control::{Drain, FetcherReport, FrontierOrder, FrontierReport, Order, Seal};
 use contract::error::chain;
@@ -20,17 +20,13 @@ use contract::lease::{Bell, Taker};
 use contract::memory::ByteBudget;
 use contract::outbox::{ArrowLoad, Ask, Outbox, Work};
 use contract::page::{Page, PageGauge};
-use contract::rate::{Limit, RateScope};
 use contract::scope::Scope;
 use contract::turns::Turns;
 use coordinator::{Coordinator, CoordinatorConfig, End, Status};
 use fetcher::{Fetcher, FetcherConfig};
 use frontier::actor::Frontier;
-use frontier::config::{FrontierConfig, Rules};
-use frontier::rate::RateStore;
-use frontier::rate::local::LocalRates;
+use frontier::config::FrontierConfig;
 use frontier::store::Store;
-use frontier::store::embedded::{Embedded, EmbeddedOptions};
 use storage::actor::{Setup, Storage};
 use storage::config::StorageConfig;
 use storage::layout::Layout;
@@ -40,6 +36,7 @@ use crate::config::Settings;
 use crate::exit::{Code, Failure};
 use crate::failing::Failing;
 use crate::folder::Folder;
+use crate::home::{self, Home, Opened};
 use crate::identity;
 use crate::machine::Machine;
 use crate::threads::Threads;
@@ -54,12 +51,15 @@ const PAGE_SLOTS: usize = 128;
 pub struct Plan {
     pub settings: Settings,
     pub folder: Folder,
-    /// `--change`: seeds and scope of an existing crawl may differ.
-    pub change: bool,
+    pub home: Home,
+    /// What of `--max-memory` all crawls of this process share.
+    pub memory: Memory,
     pub clock: Clock,
     pub status: watch::Sender<Status>,
     /// The door for orders of the generation that runs.
     pub orders: watch::Sender<Option<Outbox<Order>>>,
+    /// The end, where it is told from outside: by an operator of the fleet, or by another node.
+    pub told: watch::Sender<Option<End>>,
     /// Which generations die on purpose.
     pub failing: Failing,
 }
@@ -67,7 +67,8 @@ pub struct Plan {
 /// One life of the pipeline.
 pub struct Generation {
     threads: Threads,
-    store: Arc<Embedded>,
+    /// Held until the threads have ended.
+    store: Arc<dyn Any + Send + Sync>,
     pub orders: Outbox<Order>,
     fetchers: Vec<Outbox<Drain>>,
     seal: Outbox<Seal>,
@@ -90,38 +91,32 @@ impl Generation {
     /// # Errors
     /// A folder or store that cannot be used, settings that do not fit it, a room that cannot start.
     pub async fn build(plan: &Plan, died: mpsc::Sender<Died>) -> Result<Self, Failure> {
+        let config = home::config(plan.memory.frontier);
+        let seed = rand::random();
+        match &plan.home {
+            Home::Folder { change } => {
+                let opened = home::in_folder(plan, &config, *change, seed).await?;
+                Self::on(plan, opened, &config, died).await
+            }
+        }
+    }
+
+    /// Starts every room over an open frontier.
+    async fn on<S: Store>(
+        plan: &Plan,
+        frontier: Opened<S>,
+        frontier_config: &FrontierConfig,
+        died: mpsc::Sender<Died>,
+    ) -> Result<Self, Failure> {
         let beacon = |actor: &str| Beacon::new(actor, died.clone());
         let Settings { crawl, node, .. } = &plan.settings;
-        let memory = Memory::of(node.max_memory_bytes);
+        let Opened {
+            store,
+            rates,
+            fingerprints,
+        } = frontier;
         let mut chance = Chance::seeded(rand::random());
         let mut threads = Threads::default();
-
-        // The store, and what of the crawl it already knows.
-        let frontier_config = FrontierConfig {
-            memory_bytes: memory.frontier,
-            ..FrontierConfig::default()
-        };
-        let mut rules = Rules::new(crawl, &frontier_config);
-        if !node.allow_net.is_empty() {
-            // Networks that the user allowed by name are his own (DESIGN.md, Budgets).
-            rules.domain_leases_max = None;
-            rules.address_leases_max = None;
-        }
-        let store = open_store(
-            plan.folder.part("frontier"),
-            EmbeddedOptions {
-                rules,
-                clock: plan.clock.clone(),
-                memory_bytes: memory.frontier,
-                fingerprint_seed: chance.draw(),
-                fail: FailPlan::none(),
-            },
-        )
-        .await?;
-        let fingerprints = Fingerprinter {
-            seed: store.fingerprint_seed().await.map_err(identity::failed)?,
-        };
-        identity::take_up(&*store, &plan.settings, plan.change, fingerprints).await?;
         let seeds = identity::seeds(&*store, &plan.settings).await?;
         let scope =
             Scope::new(&crawl.scope, &seeds).map_err(|error| Failure::input(chain(&error)))?;
@@ -134,13 +129,11 @@ impl Generation {
             Arc::<PageGauge>::default(),
         );
         let turns = Turns::new(plan.clock.clone());
-        let budget = ByteBudget::new(memory.bodies);
-        let found = ByteBudget::new(memory.found);
+        let (budget, found) = (plan.memory.bodies.clone(), plan.memory.found.clone());
 
         // FRONTIER: answers and never asks. The sum of the slots below is its mailbox.
         let frontier = {
             let (store, clock, bell) = (store.clone(), plan.clock.clone(), bell.clone());
-            let rates = open_rates(&plan.clock, crawl.pace.limit()).await?;
             let (slots, health, beacon) = (
                 frontier_config.slots_max,
                 health.clone(),
@@ -369,20 +362,22 @@ impl Generation {
     }
 }
 
-/// The shares of `--max-memory`; the rest is for connections, parsers and the allocator.
-struct Memory {
+/// The shares of `--max-memory`, for all crawls of this process; the rest is for connections, parsers and the
+/// allocator.
+pub struct Memory {
+    /// Of each crawl.
     frontier: u64,
-    bodies: u64,
+    bodies: ByteBudget,
     /// Links on their way from the parsers to the frontier.
-    found: u64,
+    found: ByteBudget,
 }
 
 impl Memory {
-    fn of(bytes: u64) -> Self {
+    pub fn of(bytes: u64) -> Self {
         Self {
             frontier: (bytes / 20).max(16 << 20),
-            bodies: bytes / 8,
-            found: bytes / 32,
+            bodies: ByteBudget::new(bytes / 8),
+            found: ByteBudget::new(bytes / 32),
         }
     }
 }
@@ -400,30 +395,6 @@ fn fetcher_config(fetchers: usize, concurrency: usize) -> Result<FetcherConfig, 
     config
         .validate()
         .map_err(|error| Failure::input(chain(&error)))
-}
-
-async fn open_store(folder: PathBuf, options: EmbeddedOptions) -> Result<Arc<Embedded>, Failure> {
-    let opened = tokio::task::spawn_blocking(move || Embedded::open(&folder, options)).await;
-    match opened {
-        Ok(Ok(store)) => Ok(Arc::new(store)),
-        Ok(Err(error)) => Err(identity::failed(error)),
-        Err(join) => Err(Failure::input(format!(
-            "the frontier cannot be opened: {join}"
-        ))),
-    }
-}
-
-/// The rates of a crawl that this process alone works on.
-async fn open_rates(clock: &Clock, crawl: Limit) -> Result<Arc<dyn RateStore>, Failure> {
-    let rates = LocalRates::new(clock.clone());
-    for (scope, limit) in [
-        (RateScope::Cluster, Limit::default()),
-        (RateScope::Crawl, crawl),
-    ] {
-        let begun = rates.begin(scope, limit).await;
-        begun.map_err(|error| Failure::new(Code::Error, chain(&error)))?;
-    }
-    Ok(Arc::new(rates))
 }
 
 fn door<A, T>(arrow: &'static str, to: &Addr<A>, slots: usize) -> Outbox<T>

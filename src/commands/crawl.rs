@@ -3,24 +3,21 @@
 use std::path::Path;
 
 use contract::clock::Clock;
-use contract::error::chain;
-use contract::fault::FailPlan;
 use coordinator::{End, Status};
-use storage::disk::Disk;
-use storage::layout::Layout;
 use tokio::sync::watch;
-use tracing::warn;
 
-use crate::api::{Api, serve_metrics};
+use crate::api::serve_metrics;
 use crate::cli::CrawlArgs;
 use crate::config::Settings;
 use crate::exit::{Code, Failure};
 use crate::failing::Failing;
 use crate::folder::Folder;
+use crate::home::Home;
+use crate::run::{self, Ran};
 use crate::shutdown::Signals;
-use crate::supervise::{self, Ended};
+use crate::supervise::Ended;
 use crate::units::bytes_words;
-use crate::wiring::Plan;
+use crate::wiring::{Memory, Plan};
 use crate::{progress, telemetry};
 
 /// Crawls, or goes on with a crawl, until it ends.
@@ -36,23 +33,18 @@ pub async fn run(args: &CrawlArgs) -> Result<Code, Failure> {
     let folder = Folder::open(&settings.output, args.overwrite)?;
     let metrics_listen = settings.node.metrics_listen;
     let plan = Plan {
+        memory: Memory::of(settings.node.max_memory_bytes),
         settings,
         folder,
-        change: args.change,
+        home: Home::Folder {
+            change: args.change,
+        },
         clock: Clock::machine(),
         status: watch::Sender::new(Status::default()),
         orders: watch::Sender::new(None),
+        told: watch::Sender::new(None),
         failing: Failing::read()?,
     };
-    let token = token();
-    let api = Api::start(
-        plan.folder.path(),
-        token,
-        plan.status.subscribe(),
-        plan.orders.subscribe(),
-    )
-    .await;
-    let _api = api.map_err(|error| Failure::input(format!("control API: {error}")))?;
     if let Some(metrics) = &metrics {
         tokio::task::spawn_local(telemetry::upkeep(metrics.clone()));
     }
@@ -62,13 +54,12 @@ pub async fn run(args: &CrawlArgs) -> Result<Code, Failure> {
     }
     let shown = (!args.machine.quiet)
         .then(|| tokio::task::spawn_local(progress::show(plan.status.subscribe())));
-    let ended = supervise::run(&plan, &mut signals).await;
+    let ran = run::crawl(&plan, &mut signals).await;
     if let Some(shown) = shown {
         shown.abort();
         progress::end_line();
     }
-    let ended = ended?;
-    let reports = finish(plan.folder.path()).await;
+    let Ran { ended, reports } = ran?;
     let kept = plan.status.borrow().frontier.kept;
     if !args.machine.quiet {
         summary(&ended, &plan.status.borrow(), plan.folder.path());
@@ -94,35 +85,6 @@ pub async fn run(args: &CrawlArgs) -> Result<Code, Failure> {
         }
         Ended::Drained(end) => Code::of_end(&end),
     })
-}
-
-/// 128 random bits: whoever can read `control.json` may steer the crawl.
-fn token() -> String {
-    let bits: u128 = rand::random();
-    format!("{bits:032x}")
-}
-
-/// The merged index and the reports, from what lies in the folder.
-async fn finish(dir: &Path) -> Result<(), Failure> {
-    let dir = dir.to_owned();
-    let written = tokio::task::spawn_blocking(move || {
-        storage::reports::finish(&Layout::new(dir), &Disk::new(FailPlan::none()))
-    })
-    .await;
-    match written {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(Failure::new(
-            Code::of_fault(error.fault()),
-            format!("index and reports: {}", chain(&error)),
-        )),
-        Err(error) => {
-            warn!(%error, "index and reports were not written");
-            Err(Failure::new(
-                Code::Error,
-                "index and reports were not written",
-            ))
-        }
-    }
 }
 
 fn summary(ended: &Ended, status: &Status, dir: &Path) {
