@@ -3,8 +3,10 @@
 use std::process::Command;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+
 use super::*;
-use crate::process::run;
+use crate::process::{Running, run};
 use crate::{until, until::until_or_none};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -188,6 +190,30 @@ fn it_ends_with_its_owner_and_outlives_the_thread_that_started_it() {
     drop(redis);
     assert!(Client::tcp(address, SOON).is_err());
     assert!(!folder.exists());
+}
+
+#[test]
+#[ignore = "the process that the next test kills"]
+fn holds_a_server() {
+    let redis = Redis::start(RedisOptions::default()).unwrap();
+    println!("\nserver {}", redis.pid().unwrap());
+    until_or_none(SOON, || (!redis.is_running()).then_some(()));
+}
+
+#[test]
+fn it_ends_with_a_process_that_is_killed() {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "redis::tests::holds_a_server"]);
+    let holder = Running::start(command.args(["--ignored", "--nocapture"])).unwrap();
+    let line = holder.wait_line(SOON, |line| line.starts_with("server "));
+    let pid: i32 = line.unwrap()["server ".len()..].parse().unwrap();
+    let is_there = || {
+        std::fs::read_to_string(format!("/proc/{pid}/cmdline"))
+            .is_ok_and(|words| words.contains("redis-server"))
+    };
+    assert!(is_there());
+    holder.signal(Signal::SIGKILL).unwrap();
+    until("the server's end", SOON, || (!is_there()).then_some(()));
 }
 
 #[test]
