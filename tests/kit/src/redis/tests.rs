@@ -202,7 +202,10 @@ fn holds_a_server() {
 
 #[test]
 fn it_ends_with_a_process_that_is_killed() {
+    // A killed process leaves its folders behind: in one of ours.
+    let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(std::env::current_exe().unwrap());
+    command.env("TMPDIR", folder.path());
     command.args(["--exact", "redis::tests::holds_a_server"]);
     let holder = Running::start(command.args(["--ignored", "--nocapture"])).unwrap();
     let line = holder.wait_line(SOON, |line| line.starts_with("server "));
