@@ -5,6 +5,7 @@
 //! Invariant: when the value has been dropped, the folder is an ordinary one again.
 
 use std::fs;
+use std::io::{self, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -44,6 +45,21 @@ impl SmallDisk {
         })
     }
 
+    /// Takes all the room that is left, by a file on the disk.
+    ///
+    /// # Errors
+    /// Anything but the disk's being full.
+    pub fn fill(&self) -> Result<Filler> {
+        let filler = Filler(self.folder.join("filler"));
+        let mut file = fs::File::create(&filler.0)?;
+        loop {
+            match file.write_all(&[7; 4_096]) {
+                Err(full) if full.kind() == io::ErrorKind::StorageFull => return Ok(filler),
+                wrote => wrote?,
+            }
+        }
+    }
+
     /// Gives the disk another size, with all that is on it.
     ///
     /// # Errors
@@ -53,6 +69,17 @@ impl SmallDisk {
         run(Command::new("mount")
             .args(["-o", &options])
             .arg(&self.folder))
+    }
+}
+
+/// A file that takes a disk's room; dropping it gives that back.
+#[derive(Debug)]
+pub struct Filler(PathBuf);
+
+impl Drop for Filler {
+    fn drop(&mut self) {
+        // Where it cannot be removed, the test that wants its room says so.
+        let _removed = fs::remove_file(&self.0);
     }
 }
 
@@ -92,6 +119,10 @@ mod tests {
         assert_eq!(full.raw_os_error(), Some(28), "ENOSPC");
         disk.resize(256 * 1_024).unwrap();
         fs::write(under.join("large"), vec![7; 100_000]).unwrap();
+        let filler = disk.fill().unwrap();
+        assert!(fs::write(under.join("more"), vec![7; 5_000]).is_err());
+        drop(filler);
+        fs::write(under.join("more"), vec![7; 5_000]).unwrap();
         drop(disk);
         assert_eq!(fs::read_dir(&under).unwrap().count(), 0);
         folder.close().unwrap();
