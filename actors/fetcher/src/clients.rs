@@ -87,7 +87,8 @@ impl Clients {
         }
     }
 
-    /// The host's kept client, or a new one; to be given back by [`Clients::give_back`].
+    /// The host's kept client, or a new one; to be given back by [`Clients::give_back`] or
+    /// counted out by [`Clients::let_go`].
     ///
     /// # Errors
     /// reqwest cannot build a client.
@@ -119,6 +120,11 @@ impl Clients {
         self.evict();
     }
 
+    /// A client was dropped instead of given back, and its connection closed with it.
+    pub(crate) fn let_go(&mut self) {
+        self.in_use = self.in_use.saturating_sub(1);
+    }
+
     /// Drops what has been idle for too long.
     pub(crate) fn sweep(&mut self) {
         let now = self.mould.clock.boot();
@@ -133,6 +139,11 @@ impl Clients {
     /// Clients that are kept for a next lease.
     pub(crate) fn idle(&self) -> usize {
         self.kept.len()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn in_use(&self) -> usize {
+        self.in_use
     }
 
     fn evict(&mut self) {

@@ -121,6 +121,8 @@ pub(crate) struct Taken {
     shell: Rc<Shell>,
     host: Host,
     client: HostClient,
+    /// Its connection is not used again.
+    spent: bool,
 }
 
 impl Taken {
@@ -131,20 +133,27 @@ impl Taken {
             shell: shell.clone(),
             host: host.clone(),
             client,
+            spent: false,
         })
     }
 
     pub(crate) fn client(&self) -> &HostClient {
         &self.client
     }
+
+    /// Closes the client's connection; a next request makes another.
+    pub(crate) fn close(mut self) {
+        self.spent = true;
+    }
 }
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        self.shell
-            .clients
-            .borrow_mut()
-            .give_back(self.host.clone(), self.client.clone());
+        let mut clients = self.shell.clients.borrow_mut();
+        match self.spent {
+            true => clients.let_go(),
+            false => clients.give_back(self.host.clone(), self.client.clone()),
+        }
     }
 }
 

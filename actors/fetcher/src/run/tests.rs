@@ -192,6 +192,31 @@ async fn a_lease_is_worked_off_in_order_and_politely() {
 }
 
 #[actix::test]
+async fn a_connection_that_brought_a_long_body_is_closed_and_no_other() {
+    let site = Site::start(|path, _| match path {
+        "/robots.txt" => page(""),
+        "/long" => page(&"x".repeat(64 * 1_024 + 1)),
+        _ => page(&"x".repeat(64 * 1_024)),
+    })
+    .await;
+    let bench = Bench::new(&site);
+    bench
+        .fetch(&site, &["/a", "/long", "/b", "/long", "/long", "/c"])
+        .await;
+    let connections: Vec<usize> = site.seen().iter().map(|seen| seen.connection).collect();
+    assert_eq!(connections, [0, 0, 0, 1, 1, 2, 3]);
+    assert_eq!(bench.ring.settled().await.len(), 6);
+    let shell = bench.fetcher.shell();
+    assert_eq!(
+        (
+            shell.clients.borrow().idle(),
+            shell.clients.borrow().in_use()
+        ),
+        (1, 0)
+    );
+}
+
+#[actix::test]
 async fn what_may_not_be_dialled_is_not() {
     let site = site_with_robots("").await;
     let bench = Bench::new(&site);
