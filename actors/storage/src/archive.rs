@@ -99,14 +99,7 @@ impl Archive {
         let Some(exchange) = page.exchange.as_deref().filter(|_| is_archived(parsed)) else {
             return Ok(None);
         };
-        if self.writer.is_full() {
-            self.retire()?;
-        }
-        if self.file.is_none() {
-            let name: Arc<str> = self.writer.file()?.into();
-            let pieces = Pieces::begin(&self.disk, &self.layout.pieces(), &name)?;
-            self.file = Some((name, pieces));
-        }
+        self.begin()?;
         let digest = Digest::of_body(&exchange.body).map_err(StoreError::Body)?;
         let not_modified = page.verdict.outcome == Outcome::NotModified;
         let (id, request_id) = (self.writer.draw_id(), self.writer.draw_id());
@@ -191,6 +184,49 @@ impl Archive {
         }))
     }
 
+    /// Appends what is known of an answer that may not be kept: a metadata record, without a byte of the body. Gives
+    /// the bytes it added to the archive; 0 where the page is none of these. It is no capture: no index has it.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn note(&mut self, parsed: &ParsedPage) -> Result<u64, StoreError> {
+        let page = &parsed.page;
+        let Some(exchange) = page.exchange.as_deref().filter(|_| is_noted(parsed)) else {
+            return Ok(0);
+        };
+        self.begin()?;
+        let protocols = [protocol(exchange.version)];
+        let block = noted(parsed, exchange);
+        let record = Record {
+            target: Some(page.url.as_str()),
+            ip: exchange.remote.map(|remote| remote.ip()),
+            protocols: &protocols,
+            identified: parsed.facts.mime.as_deref(),
+            ..Record::new(
+                Kind::Metadata,
+                self.writer.draw_id(),
+                page.began,
+                "application/warc-fields",
+                &block,
+            )
+        };
+        let spans = self.writer.append(&[record])?;
+        Ok(spans.iter().map(|span| span.length).sum())
+    }
+
+    /// Sees that there is a file that takes records, with its index.
+    fn begin(&mut self) -> Result<(), StoreError> {
+        if self.writer.is_full() {
+            self.retire()?;
+        }
+        if self.file.is_none() {
+            let name: Arc<str> = self.writer.file()?.into();
+            let pieces = Pieces::begin(&self.disk, &self.layout.pieces(), &name)?;
+            self.file = Some((name, pieces));
+        }
+        Ok(())
+    }
+
     /// Sets the file aside to be sealed with the next sync; the next page begins another.
     ///
     /// # Errors
@@ -250,9 +286,38 @@ const REQUEST_PACKING: Packing = Packing::Stored;
 
 /// A page is archived when it is decided, and its answer may be kept.
 fn is_archived(parsed: &ParsedPage) -> bool {
-    let decided =
-        parsed.page.verdict.fate == Fate::Done || !matches!(parsed.page.place, Place::Queue(_));
-    decided && parsed.page.verdict.outcome != Outcome::DirectiveRefused
+    is_decided(parsed) && parsed.page.verdict.outcome != Outcome::DirectiveRefused
+}
+
+/// A page's metadata is kept when it is decided, and its answer may not be kept.
+fn is_noted(parsed: &ParsedPage) -> bool {
+    is_decided(parsed) && parsed.page.verdict.outcome == Outcome::DirectiveRefused
+}
+
+fn is_decided(parsed: &ParsedPage) -> bool {
+    parsed.page.verdict.fate == Fate::Done || !matches!(parsed.page.place, Place::Queue(_))
+}
+
+/// The block of a metadata record: `via` and `fetchTimeMs` are Heritrix' names, the others those of the ledger.
+fn noted(parsed: &ParsedPage, exchange: &Exchange) -> Vec<u8> {
+    let page = &parsed.page;
+    let mut block = Vec::with_capacity(256);
+    let mut field = |name: &str, value: Option<&[u8]>| {
+        if let Some(value) = value {
+            http_head::field(&mut block, name.as_bytes(), value);
+        }
+    };
+    field("via", page.queued.via.as_deref().map(str::as_bytes));
+    let took = contract::clock::millis(exchange.took).to_string();
+    field("fetchTimeMs", Some(took.as_bytes()));
+    field("outcome", Some(page.verdict.outcome.code().as_bytes()));
+    field("detail", page.verdict.detail.as_deref().map(str::as_bytes));
+    field("robots", parsed.facts.robots.as_deref().map(str::as_bytes));
+    field("status", Some(exchange.status.as_str().as_bytes()));
+    field("size", Some(exchange.body.len().to_string().as_bytes()));
+    let mime = exchange.headers.get(http::header::CONTENT_TYPE);
+    field("mime", mime.map(http::HeaderValue::as_bytes));
+    block
 }
 
 fn answer_head(head: &mut Vec<u8>, exchange: &Exchange) {

@@ -118,6 +118,7 @@ impl<S> Store<S> {
     /// The disk's: the page is dropped, which ends its life unsettled, and comes again.
     pub fn add(&mut self, parsed: ParsedPage, slot: S, now: Boot) -> Result<Added, StoreError> {
         let kept = self.archive.keep(&parsed)?;
+        let noted = self.archive.note(&parsed)?;
         let unwritable = |error| StoreError::NotDurable(format!("a ledger line: {error}"));
         let start = self.ledger_lines.len();
         let lines =
@@ -140,7 +141,7 @@ impl<S> Store<S> {
             self.first = now;
         }
         let bytes = kept.map(|kept| kept.bytes);
-        let (settle, life) = settle_of(parsed, bytes.is_some(), bytes.unwrap_or(0));
+        let (settle, life) = settle_of(parsed, bytes.is_some(), bytes.unwrap_or(noted));
         self.group.push(Waiting { settle, life, slot });
         Ok(Added { bytes })
     }

@@ -230,6 +230,49 @@ fn every_page_has_a_line_and_decided_answers_have_a_record() {
 }
 
 #[test]
+fn of_an_answer_that_may_not_be_kept_there_is_metadata_and_no_byte_of_its_body() {
+    let dir = scratch();
+    let (mut store, _) = open(dir.path(), FailPlan::none(), 1 << 30).unwrap();
+    let mut refused = PageBuilder::new("http://a.test/no")
+        .via("http://a.test/")
+        .header("content-type", "text/html")
+        .html("<p>not to be kept")
+        .build();
+    refused.page.verdict.outcome = Outcome::DirectiveRefused;
+    refused.facts.robots = Some("noarchive\r\nstatus: 999".to_owned());
+    let added = store.add(refused, (), Boot(0)).unwrap();
+    assert_eq!(added.bytes, None);
+    let waiting = commit(&mut store, true).unwrap();
+    let Settles::Url { kept, bytes, .. } = waiting[0].settle.what else {
+        panic!("{waiting:?}")
+    };
+    assert!(!kept && bytes > 0, "no page of the limit, but bytes of it");
+    assert!(kept_urls(dir.path()).is_empty());
+    let layout = Layout::new(dir.path());
+    assert!(pieces::all(&layout.pieces()).unwrap().is_empty());
+    let file = fs::read_dir(layout.archive()).unwrap().next().unwrap();
+    let mut reader = Reader::open(&file.unwrap().path()).unwrap();
+    let mut block = Vec::new();
+    reader.next(&mut |_| {}).unwrap().unwrap();
+    let record = reader
+        .next(&mut |piece| block.extend_from_slice(piece))
+        .unwrap()
+        .unwrap();
+    assert!(record.is_sound() && record.length == bytes);
+    assert_eq!(record.fields.get("WARC-Type"), Some("metadata"));
+    assert_eq!(
+        record.fields.get("WARC-Target-URI"),
+        Some("http://a.test/no")
+    );
+    assert_eq!(
+        String::from_utf8(block).unwrap(),
+        "via: http://a.test/\r\nfetchTimeMs: 7\r\noutcome: directive_refused\r\n\
+         robots: noarchivestatus: 999\r\nstatus: 200\r\nsize: 17\r\nmime: text/html\r\n"
+    );
+    assert!(reader.next(&mut |_| {}).unwrap().is_none(), "nothing else");
+}
+
+#[test]
 fn files_roll_over_and_are_sealed_with_their_index() {
     let dir = scratch();
     let gauge = Arc::new(PageGauge::default());
