@@ -1,8 +1,8 @@
 //! A whole crawl in figures, counted from its ledger.
 //!
 //! Each URL counts once, by its first final line, although a crash may have repeated it. To tell repeats in
-//! bounded memory, the ledger is read once for each slice of the URLs' hashes. Hosts and media types beyond a
-//! limit are counted together. Invariant: memory does not grow with the crawl. Start at [`count`].
+//! bounded memory, the ledger is read once for each slice of the URLs' hashes; a short one is one slice. Hosts and
+//! media types beyond a limit are counted together. Invariant: memory does not grow with the crawl. Start at [`count`].
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -17,6 +17,8 @@ use crate::ledger::{Entry, LedgerReader};
 
 /// URLs told apart in one reading: about 18 MiB.
 const SLICE: u64 = 1 << 20;
+/// Bytes of the shortest line there can be: its time, outcome and kind alone take as many.
+const LINE_MIN: u64 = 100;
 /// Names counted one by one in a table; the rest is [`OTHERS`].
 const NAMES_MAX: usize = 100_000;
 /// What stands for names beyond the limit.
@@ -84,22 +86,29 @@ pub fn count(layout: &Layout) -> Result<Figures, StoreError> {
 }
 
 fn count_in_slices(layout: &Layout, slice: u64) -> Result<Figures, StoreError> {
+    let path = layout.ledger();
+    let len = std::fs::metadata(&path)
+        .map_err(|error| StoreError::disk("look at", &path, error))?
+        .len();
+    // What fits in one slice by its length alone is read once.
+    let slices = match len / LINE_MIN < slice {
+        true => 1,
+        false => decided(layout)? / slice + 1,
+    };
     let mut figures = Figures::default();
-    let mut decided = 0;
-    read(layout, |line| match line {
-        Some(entry) => {
-            figures.attempt(&entry);
-            decided += u64::from(entry.is_final && entry.is_url());
-        }
-        None => figures.bad_lines += 1,
-    })?;
-    let slices = decided / slice + 1;
     for this in 0..slices {
         let mut seen = HashSet::new();
         read(layout, |line| {
-            let Some(entry) = line.filter(|entry| entry.is_final && entry.is_url()) else {
+            let Some(entry) = line else {
+                figures.bad_lines += u64::from(this == 0);
                 return;
             };
+            if this == 0 {
+                figures.attempt(&entry);
+            }
+            if !is_decided(&entry) {
+                return;
+            }
             let mut hasher = DefaultHasher::new();
             entry.url.hash(&mut hasher);
             let hash = hasher.finish();
@@ -114,6 +123,19 @@ fn count_in_slices(layout: &Layout, slice: u64) -> Result<Figures, StoreError> {
         })?;
     }
     Ok(figures)
+}
+
+/// Lines that decide a URL.
+fn decided(layout: &Layout) -> Result<u64, StoreError> {
+    let mut decided = 0;
+    read(layout, |line| {
+        decided += u64::from(line.is_some_and(|entry| is_decided(&entry)));
+    })?;
+    Ok(decided)
+}
+
+fn is_decided(entry: &Entry) -> bool {
+    entry.is_final && entry.is_url()
 }
 
 /// Shows each line; none for one that cannot be read.
