@@ -84,7 +84,7 @@ impl<S: Store> Frontier<S> {
         Box::pin(work.into_actor(self).map(move |(done, wake), room, ctx| {
             room.wake_in(wake, ctx);
             done.map_err(|error| {
-                if !matches!(error, StoreError::Refusing(_)) {
+                if !error.may_pass() {
                     events::StoreFailed {
                         verb: name,
                         error: &error,

@@ -7,6 +7,8 @@ use contract::codec::CodecError;
 use contract::error::{ErrorClass, chain};
 use contract::health::FaultKind;
 
+use crate::fleet::FleetError;
+
 /// Why a store could not be opened or did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -61,6 +63,23 @@ pub enum StoreError {
     /// The storage engine failed.
     #[error("the frontier's storage engine failed")]
     Engine(#[source] fjall::Error),
+    /// The shared store does not answer, or has no room: it may later.
+    #[error("the shared frontier does not answer")]
+    Away(#[source] redis::RedisError),
+    /// The shared store refused what it must never refuse.
+    #[error("the shared frontier refused a step")]
+    Remote(#[source] redis::RedisError),
+    /// An answer of the shared store that this program does not understand.
+    #[error("the shared frontier gave an odd answer ({what})")]
+    Answer { what: &'static str },
+    /// A shard that every deployment has is not there.
+    #[error(
+        "the shared frontier has no shard {shard}: its keys were removed, or belong to another deployment"
+    )]
+    NoShard { shard: u16 },
+    /// What belongs to the fleet failed.
+    #[error(transparent)]
+    Fleet(#[from] FleetError),
     /// The storage engine panicked; caught here.
     #[error("the frontier's storage engine broke down: {0}")]
     BrokeDown(String),
@@ -74,6 +93,7 @@ impl StoreError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Refusing(_) => ErrorClass::Transient,
+            Self::Fleet(error) => error.class(),
             Self::Locked { .. }
             | Self::Damaged { .. }
             | Self::NewerSchema { .. }
@@ -83,6 +103,10 @@ impl StoreError {
             | Self::Missing { .. }
             | Self::Write(_)
             | Self::Engine(_)
+            | Self::Away(_)
+            | Self::Remote(_)
+            | Self::Answer { .. }
+            | Self::NoShard { .. }
             | Self::BrokeDown(_)
             | Self::Broken => ErrorClass::System,
         }
@@ -90,6 +114,14 @@ impl StoreError {
 }
 
 impl StoreError {
+    /// The store may answer when it is asked again: it is away, full, paused or being moved. No fault of this node.
+    pub fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Refusing(_) | Self::Away(_) | Self::Fleet(FleetError::Away(_))
+        )
+    }
+
     /// The node's fault that this is.
     pub fn fault(&self) -> FaultKind {
         match self {

@@ -1,7 +1,9 @@
 //! How a queued URL is stored: a version byte, then what a lease needs of it, as short as may be.
 //!
 //! Most URLs of a host have one scheme and port, which its record knows; then only the path is written, for the
-//! URL and for where it was found. Invariant: what comes out is the URL as it was found, byte for byte.
+//! URL and for where it was found ([`Usual`], version 1). Where nobody knows the record when the URL is written, the
+//! element itself says scheme and port ([`encode_alone`], version 2); a script of that store finds the tries in it,
+//! which lie behind version, kind, depth and hops. Invariant: what comes out is the URL as it was found, byte for byte.
 
 use contract::codec::{self, CodecError};
 use contract::lease::Queued;
@@ -9,6 +11,7 @@ use contract::link::LinkKind;
 use serde::{Deserialize, Serialize};
 
 const VERSION: u8 = 1;
+const VERSION_ALONE: u8 = 2;
 
 /// The scheme, host and port that most URLs of a host have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +37,82 @@ struct Element<T> {
     tries: u8,
     url: Spelling<T>,
     via: Option<Spelling<T>>,
+}
+
+/// A spelling that says its origin by itself, for a host that is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Alone<T> {
+    /// The path of an `https` URL with the usual port.
+    Https(T),
+    Http(T),
+    Port(bool, u16, T),
+    Whole(T),
+}
+
+/// Version 2: as version 1, with the other spelling.
+#[derive(Serialize, Deserialize)]
+struct ElementAlone<T> {
+    kind: LinkKind,
+    depth: u16,
+    hops: u8,
+    tries: u8,
+    url: Alone<T>,
+    via: Option<Alone<T>>,
+}
+
+fn spell_alone<'a>(host: &'a str, url: &'a str) -> Alone<&'a str> {
+    let usual = Usual::of(url, host);
+    match (usual.spell(url), usual.https, usual.port) {
+        (Spelling::Whole(url), ..) => Alone::Whole(url),
+        (Spelling::Path(path), true, None) => Alone::Https(path),
+        (Spelling::Path(path), false, None) => Alone::Http(path),
+        (Spelling::Path(path), https, Some(port)) => Alone::Port(https, port, path),
+    }
+}
+
+fn read_alone(host: &str, alone: Alone<String>) -> Box<str> {
+    let (https, port, path) = match alone {
+        Alone::Https(path) => (true, None, path),
+        Alone::Http(path) => (false, None, path),
+        Alone::Port(https, port, path) => (https, Some(port), path),
+        Alone::Whole(url) => return url.into(),
+    };
+    Usual { https, host, port }.read(Spelling::Path(path))
+}
+
+/// The form that needs nothing but the host's name to be read.
+///
+/// # Errors
+/// None that any value of these types could cause; the codec's are passed on.
+pub(crate) fn encode_alone<'a>(
+    host: &'a str,
+    queued: QueuedRef<'a>,
+) -> Result<Vec<u8>, CodecError> {
+    let element = ElementAlone {
+        kind: queued.kind,
+        depth: queued.depth,
+        hops: queued.hops,
+        tries: queued.tries,
+        url: spell_alone(host, queued.url),
+        via: queued.via.map(|via| spell_alone(host, via)),
+    };
+    codec::encode(VERSION_ALONE, &element)
+}
+
+/// The URL again.
+///
+/// # Errors
+/// For bytes that [`encode_alone`] did not write.
+pub(crate) fn decode_alone(host: &str, bytes: &[u8]) -> Result<Queued, CodecError> {
+    let element: ElementAlone<String> = codec::decode(VERSION_ALONE, bytes)?;
+    Ok(Queued {
+        url: read_alone(host, element.url),
+        kind: element.kind,
+        depth: element.depth,
+        hops: element.hops,
+        tries: element.tries,
+        via: element.via.map(|via| read_alone(host, via)),
+    })
 }
 
 impl<'a> Usual<'a> {
@@ -204,7 +283,17 @@ mod tests {
             let usual = Usual::of(&first, "a.test");
             let queued = queued(&url, Some(&via));
             let stored = usual.encode((&queued).into()).unwrap();
-            prop_assert_eq!(usual.decode(&stored).unwrap(), queued);
+            prop_assert_eq!(usual.decode(&stored).unwrap(), queued.clone());
+            let alone = encode_alone("a.test", (&queued).into()).unwrap();
+            prop_assert_eq!(decode_alone("a.test", &alone).unwrap(), queued);
+        }
+
+        #[test]
+        fn the_tries_lie_where_scripts_look_for_them(depth: u16, tries: u8) {
+            let queued = Queued { depth, tries, ..queued("http://a.test/", None) };
+            let alone = encode_alone("a.test", (&queued).into()).unwrap();
+            let at = if alone[2] == 251 { 6 } else { 4 };
+            prop_assert_eq!(alone[at], tries);
         }
     }
 }

@@ -38,7 +38,8 @@ pub(crate) struct Memory(Mutex<Model>);
 pub(crate) enum Ways {
     /// Of hosts due at the same time the one that became known first; hosts are shared out by number.
     Embedded,
-    /// Of hosts due at the same time the first by name; all hosts of the one shard are the first fetcher's.
+    /// Of hosts due at the same time the first by name; all hosts of the one shard are the first fetcher's. A lease that
+    /// ran out ends with the next claim and no other verb.
     OneShard,
 }
 

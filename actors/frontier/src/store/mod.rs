@@ -14,6 +14,7 @@ pub(crate) mod machine;
 #[cfg(test)]
 pub(crate) mod memory;
 mod recent;
+pub mod redis;
 mod sieve;
 #[cfg(test)]
 pub(crate) mod suite;

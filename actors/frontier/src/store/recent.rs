@@ -37,6 +37,11 @@ impl Recent {
         }
     }
 
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        self.table.fill([0; 4]);
+    }
+
     /// Remembers a durably known fingerprint, in the place of the least recently used one of its set.
     pub(crate) fn insert(&mut self, fingerprint: u64) {
         let at = self.set(fingerprint);

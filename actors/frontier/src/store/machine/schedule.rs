@@ -13,6 +13,9 @@ use contract::lease::Taker;
 /// A host's number, in the order in which hosts became known.
 pub(crate) type HostId = u32;
 
+/// When a host's turn comes, in ms, and the host.
+type Turn = (u64, HostId);
+
 /// Hosts wait in so many lanes; a node's fetchers share the lanes out among themselves.
 const LANES: usize = 16;
 
@@ -96,7 +99,7 @@ impl Schedule {
     }
 
     /// The first of the taker's own lanes, and the first of the others.
-    fn firsts(&self, taker: Taker) -> (Option<(u64, HostId)>, Option<(u64, HostId)>) {
+    fn firsts(&self, taker: Taker) -> (Option<Turn>, Option<Turn>) {
         let (mut own, mut others) = (None, None);
         for (lane, waiting) in self.waiting.iter().enumerate() {
             let Some(&first) = waiting.first() else {
@@ -107,7 +110,7 @@ impl Schedule {
             } else {
                 &mut others
             };
-            *best = Some(best.map_or(first, |best: (u64, HostId)| best.min(first)));
+            *best = Some(best.map_or(first, |best: Turn| best.min(first)));
         }
         (own, others)
     }

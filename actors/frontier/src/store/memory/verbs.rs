@@ -9,7 +9,7 @@ use contract::control::{FrontierStats, GaveUp};
 use contract::lease::{Claim, Claimed, EnterAddress, Extend, Release, Schedule};
 use contract::settle::Settle;
 
-use super::Memory;
+use super::{Memory, OneLease, Ways};
 use crate::config::Rules;
 use crate::error::StoreError;
 use crate::store::machine::{RETRY, retry_due};
@@ -84,17 +84,20 @@ impl Store for Memory {
         let mut model = self.model();
         let most = model.rules.address_leases_max;
         let now = model.time.now();
-        model.end_leases(now);
+        if model.ways == Ways::Embedded {
+            model.end_leases(now);
+        }
         let leases = model.hosts.iter().filter_map(|host| host.lease.as_ref());
         let there = leases
-            .filter(|lease| lease.handed.is_none())
+            .filter(|lease| lease.handed.is_none() && lease.end > now.ms())
             .filter(|l| l.addresses.contains(&enter.address))
             .count();
         let Some(at) = model.leased(&enter.host, enter.token) else {
             return Ok(false);
         };
         let lease = model.hosts[at].lease.as_mut();
-        let Some(lease) = lease.filter(|lease| lease.handed.is_none()) else {
+        let sends = |lease: &&mut OneLease| lease.handed.is_none() && lease.end > now.ms();
+        let Some(lease) = lease.filter(sends) else {
             return Ok(false);
         };
         if lease.addresses.contains(&enter.address) {

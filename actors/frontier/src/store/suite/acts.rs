@@ -21,7 +21,7 @@ use crate::store::Store;
 
 /// One act. Leases are named by the order in which they were given; also those that ended long ago can act.
 #[derive(Clone, Debug)]
-pub(super) enum Act {
+pub(crate) enum Act {
     Admit {
         links: Vec<Link>,
         force: bool,
@@ -77,7 +77,7 @@ pub(super) enum Act {
 
 /// A page that is settled.
 #[derive(Clone, Debug)]
-pub(super) struct Page {
+pub(crate) struct Page {
     pub(super) lease: usize,
     pub(super) position: u32,
     pub(super) fate: Fate,

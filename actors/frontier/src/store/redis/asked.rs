@@ -1,0 +1,347 @@
+//! What the store is asked about itself, and told for good: figures over all shards, orders, contents.
+//!
+//! None of it is on the hot path. Figures are sums over the shards, asked at once; no shard waits for another.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use contract::canonical::Fingerprint;
+use contract::control::{FrontierStats, GaveUp};
+use contract::crawl::CrawlConfig;
+use contract::host::Host;
+use contract::lease::Token;
+use futures_util::future::{join_all, try_join_all};
+use redis::{Cmd, FromRedisValue, RedisError};
+
+use super::Core;
+use super::scripts::odd;
+use super::shape::Shape;
+use crate::error::StoreError;
+use crate::fleet::configs;
+use crate::store::element::decode_alone;
+use crate::store::machine::{CLASSES, RETRY};
+use crate::store::{QueuePlace, QueuedAt, StoredConfig};
+
+/// URLs given up that are told at once, about.
+const TOLD_TOGETHER: usize = 256;
+/// Who changes a configuration here, in its history.
+const BY: &str = "crawl";
+
+async fn ask<T: FromRedisValue>(core: &Core, cmd: Cmd) -> Result<T, StoreError> {
+    let mut link = core.link.clone();
+    cmd.query_async(&mut link).await.map_err(StoreError::from)
+}
+
+impl From<RedisError> for StoreError {
+    fn from(error: RedisError) -> Self {
+        Self::Away(error)
+    }
+}
+
+/// Makes the crawl's part of every shard, where it is missing.
+pub(super) async fn begin(core: &Core) -> Result<(), StoreError> {
+    let begun = (0..core.shape.shards).map(|shard| async move {
+        let mut gate = redis::cmd("HGET");
+        gate.arg(Shape::gate(shard)).arg("v");
+        if ask::<Option<String>>(core, gate).await?.as_deref() != Some("1") {
+            return Err(StoreError::NoShard { shard });
+        }
+        let mut state = redis::cmd("HSETNX");
+        state.arg(core.shape.key(shard, "m")).arg("st").arg("run");
+        ask::<u8>(core, state).await.map(drop)
+    });
+    try_join_all(begun).await.map(drop)
+}
+
+/// `run` or `paused`, in every shard.
+pub(super) async fn set_state(core: &Core, state: &str) -> Result<(), StoreError> {
+    let set = (0..core.shape.shards).map(|shard| {
+        let mut set = redis::cmd("HSET");
+        set.arg(core.shape.key(shard, "m")).arg("st").arg(state);
+        ask::<u64>(core, set)
+    });
+    try_join_all(set).await.map(drop)
+}
+
+/// The figures of all shards together.
+pub(super) async fn stats(core: &Core) -> Result<FrontierStats, StoreError> {
+    const COUNTS: [&str; 7] = [
+        "known", "queued", "done", "kept", "bytes", "leases", "active",
+    ];
+    let shards = (0..core.shape.shards).map(|shard| async move {
+        let mut get = redis::cmd("HMGET");
+        get.arg(core.shape.key(shard, "m")).arg("st").arg(&COUNTS);
+        let (state, counts): (Option<String>, [Option<u64>; COUNTS.len()]) = {
+            let all: Vec<Option<String>> = ask(core, get).await?;
+            let mut all = all.into_iter();
+            let state = all.next().flatten();
+            let mut counts = [None; COUNTS.len()];
+            for (count, text) in counts.iter_mut().zip(all) {
+                *count = text.and_then(|text| text.parse().ok());
+            }
+            (state, counts)
+        };
+        let mut waiting = redis::cmd("ZCARD");
+        waiting.arg(core.shape.key(shard, "z"));
+        let waiting: u64 = ask(core, waiting).await?;
+        Ok::<_, StoreError>((state, counts, waiting))
+    });
+    let mut stats = FrontierStats::default();
+    for shard in join_all(shards).await {
+        let (state, counts, waiting) = shard?;
+        stats.paused |= state.as_deref() == Some("paused");
+        let [known, queued, done, kept, bytes, leases, active] =
+            counts.map(Option::unwrap_or_default);
+        stats.known += known;
+        stats.queued += queued;
+        stats.done += done;
+        stats.kept += kept;
+        stats.bytes += bytes;
+        stats.leases += leases;
+        stats.hosts_active += active;
+        stats.hosts_waiting += waiting;
+    }
+    let limit = core.rules().limit;
+    stats.limit_reached = limit.is_some_and(|most| stats.kept >= most);
+    stats.ran = Duration::ZERO;
+    Ok(stats)
+}
+
+/// The crawl's configuration as the fleet keeps it.
+pub(super) async fn config(core: &Core) -> Result<Option<StoredConfig>, StoreError> {
+    let current = configs::current(&mut core.link.clone(), core.shape.crawl).await?;
+    let bytes = serde_json::to_vec(&current.config).map_err(|_| odd("configuration"))?;
+    Ok(Some(StoredConfig {
+        version: current.version,
+        bytes,
+    }))
+}
+
+pub(super) async fn set_config(core: &Core, bytes: &[u8]) -> Result<u64, StoreError> {
+    let config: CrawlConfig = serde_json::from_slice(bytes).map_err(|_| odd("configuration"))?;
+    let mut link = core.link.clone();
+    let base = configs::current(&mut link, core.shape.crawl).await?.version;
+    Ok(configs::set(&mut link, core.shape.crawl, base, &config, BY).await?)
+}
+
+/// URLs given up in any shard; a number is the shard's count and the shard.
+pub(super) async fn gave_up(core: &Core, told: &[u64]) -> Result<Vec<GaveUp>, StoreError> {
+    let shards = u64::from(core.shape.shards);
+    let mut forget: HashMap<u64, Vec<u64>> = HashMap::new();
+    for number in told {
+        forget
+            .entry(number % shards)
+            .or_default()
+            .push(number / shards);
+    }
+    let forgotten = forget.into_iter().map(|(shard, numbers)| {
+        let shard = u16::try_from(shard).unwrap_or(0);
+        let mut del = redis::cmd("HDEL");
+        del.arg(core.shape.key(shard, "g")).arg(numbers);
+        ask::<u64>(core, del)
+    });
+    try_join_all(forgotten).await?;
+    let asked = (0..core.shape.shards).map(|shard| {
+        // A bounded look: what it does not see comes when these are told and forgotten.
+        let mut scan = redis::cmd("HSCAN");
+        scan.arg(core.shape.key(shard, "g"))
+            .arg(0)
+            .arg("COUNT")
+            .arg(TOLD_TOGETHER);
+        ask::<(u64, Vec<(u64, Vec<u8>)>)>(core, scan)
+    });
+    let mut gave_up = Vec::new();
+    for (shard, rows) in (0..shards).zip(try_join_all(asked).await?) {
+        for (number, row) in rows.1 {
+            gave_up.push(read_row(number * shards + shard, &row)?);
+        }
+    }
+    gave_up.truncate(TOLD_TOGETHER);
+    Ok(gave_up)
+}
+
+/// A version byte, the token as a number, the host with a zero behind it, the element.
+fn read_row(number: u64, row: &[u8]) -> Result<GaveUp, StoreError> {
+    let parts = || {
+        let (&1, rest) = row.split_first()? else {
+            return None;
+        };
+        let (token, rest) = rest.split_at_checked(8)?;
+        let end = rest.iter().position(|&byte| byte == 0)?;
+        let host = std::str::from_utf8(&rest[..end]).ok()?;
+        Some((
+            f64::from_le_bytes(token.try_into().ok()?),
+            host,
+            &rest[end + 1..],
+        ))
+    };
+    let (token, host, element) = parts().ok_or(odd("URL given up"))?;
+    let queued = decode_alone(host, element).map_err(|source| StoreError::Value {
+        what: "URL given up",
+        source,
+    })?;
+    Ok(GaveUp {
+        number,
+        host: Host::from_stored(host),
+        // Microseconds since 1970: whole, and far below 2^53.
+        token: Token(token as u64),
+        queued,
+    })
+}
+
+pub(super) async fn seeds(core: &Core) -> Result<Vec<String>, StoreError> {
+    let asked = (0..core.shape.shards).map(|shard| {
+        let mut all = redis::cmd("HGETALL");
+        all.arg(core.shape.key(shard, "x"));
+        ask::<HashMap<String, u8>>(core, all)
+    });
+    let all = try_join_all(asked).await?.into_iter().flatten();
+    let mut seeds: Vec<_> = all
+        .filter(|(_, seed)| *seed == 1)
+        .map(|(url, _)| url)
+        .collect();
+    seeds.sort_unstable();
+    Ok(seeds)
+}
+
+/// The seen set, bucket after bucket.
+pub(super) async fn known_after(
+    core: &Core,
+    after: Option<Fingerprint>,
+    most: usize,
+) -> Result<Vec<Fingerprint>, StoreError> {
+    let shape = core.shape;
+    let buckets = 1u32 << shape.bucket_bits;
+    let (mut shard, mut bucket) = after.map_or((0, 0), |last| {
+        (shape.shard(last.area()), shape.place(last).0)
+    });
+    let mut found = Vec::new();
+    while shard < shape.shards && found.len() < most {
+        let mut members = redis::cmd("SMEMBERS");
+        members.arg(shape.key(shard, &format!("u:{bucket}")));
+        let members: Vec<i32> = ask(core, members).await?;
+        let mut some: Vec<_> = members
+            .into_iter()
+            .map(|member| shape.fingerprint(shard, bucket, member))
+            .filter(|one| Some(*one) > after)
+            .collect();
+        some.sort_unstable();
+        found.extend(some);
+        bucket += 1;
+        if bucket == buckets {
+            (shard, bucket) = (shard + 1, 0);
+        }
+    }
+    Ok(found)
+}
+
+/// The queues, host after host: a place is the shard, then how far its table of hosts has been read.
+pub(super) async fn queued_after(
+    core: &Core,
+    after: Option<QueuePlace>,
+    most: usize,
+) -> Result<Vec<QueuedAt>, StoreError> {
+    let (mut shard, mut cursor) = match after {
+        None => (0, 0),
+        Some(QueuePlace(at)) => read_place(&at).ok_or(odd("place of a reading"))?,
+    };
+    let mut found: Vec<QueuedAt> = Vec::new();
+    while shard < core.shape.shards && found.is_empty() {
+        let mut scan = redis::cmd("HSCAN");
+        scan.arg(core.shape.key(shard, "H"))
+            .arg(cursor)
+            .arg("COUNT")
+            .arg(most.clamp(1, 64));
+        let (next, hosts): (u64, Vec<(String, Vec<u8>)>) = ask(core, scan).await?;
+        let here = shard;
+        (shard, cursor) = if next == 0 {
+            (shard + 1, 0)
+        } else {
+            (shard, next)
+        };
+        let place = || QueuePlace(place_of(shard, cursor));
+        for (host, record) in hosts {
+            let settled = settled_of(&record).ok_or(odd("record"))?;
+            let host = Host::from_stored(&host);
+            for class in 0..u8::try_from(CLASSES).unwrap_or(0) {
+                let gone = |at: usize| match &settled {
+                    Some((of, marks)) => *of == class && marks.get(at) == Some(&b'1'),
+                    None => false,
+                };
+                let all = elements(core, here, &host, class).await?;
+                for (_, (not_before, element)) in
+                    all.into_iter().enumerate().filter(|(at, _)| !gone(*at))
+                {
+                    let queued = decode_alone(host.as_str(), &element).map_err(|source| {
+                        StoreError::Value {
+                            what: "queued URL",
+                            source,
+                        }
+                    })?;
+                    found.push(QueuedAt {
+                        at: place(),
+                        host: host.clone(),
+                        class,
+                        not_before,
+                        queued,
+                    });
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn place_of(shard: u16, cursor: u64) -> Box<[u8]> {
+    let mut bytes = shard.to_be_bytes().to_vec();
+    bytes.extend(cursor.to_be_bytes());
+    bytes.into()
+}
+
+fn read_place(bytes: &[u8]) -> Option<(u16, u64)> {
+    let (shard, cursor) = bytes.split_at_checked(2)?;
+    let shard = u16::from_be_bytes(shard.try_into().ok()?);
+    Some((shard, u64::from_be_bytes(cursor.try_into().ok()?)))
+}
+
+/// The class and the marks of the lease that is out, from a host's record (`lua/head.lua`).
+fn settled_of(record: &[u8]) -> Option<Option<(u8, Vec<u8>)>> {
+    const FIXED: usize = 1 + 8 + 8 + 7 * 4 + 4;
+    let ends = f64::from_le_bytes(record.get(9..17)?.try_into().ok()?);
+    if ends == 0.0 {
+        return Some(None);
+    }
+    let robots = usize::from(*record.get(FIXED - 1)?);
+    let lease = record.get(FIXED + 3 * robots..)?;
+    Some(Some((*lease.first()?, lease.get(4..)?.to_vec())))
+}
+
+/// The elements of a host's class in order, retries with the time before which they are not tried.
+async fn elements(
+    core: &Core,
+    shard: u16,
+    host: &Host,
+    class: u8,
+) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+    if class == RETRY {
+        let mut range = redis::cmd("ZRANGE");
+        range
+            .arg(core.shape.key(shard, &format!("r:{host}")))
+            .arg(0)
+            .arg(-1)
+            .arg("WITHSCORES");
+        let all: Vec<(Vec<u8>, f64)> = ask(core, range).await?;
+        // Milliseconds since 1970, whole; four bytes of a counter stand before the element.
+        let item = |(member, due): (Vec<u8>, f64)| {
+            (due as u64, member.get(4..).unwrap_or_default().to_vec())
+        };
+        return Ok(all.into_iter().map(item).collect());
+    }
+    let mut range = redis::cmd("LRANGE");
+    range
+        .arg(core.shape.key(shard, &format!("q{class}:{host}")))
+        .arg(0)
+        .arg(-1);
+    let all: Vec<Vec<u8>> = ask(core, range).await?;
+    Ok(all.into_iter().map(|element| (0, element)).collect())
+}

@@ -1,0 +1,413 @@
+//! Claims: which shards are asked for leases, and what this node must remember of those it was given.
+//!
+//! Owns an estimate for each shard of when asking is worth it, the one suspect's lease that this node may hold, and the
+//! addresses that its leases count at. All of it only spares calls or is lost without harm: leases and the counts at
+//! addresses end by themselves. Invariant: this node holds at most one lease of a suspect, so that its own death can be
+//! laid to one host. Start at [`Claiming::claim`].
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use contract::clock::{Boot, Clock, millis};
+use contract::codec;
+use contract::host::{Host, Origin};
+use contract::lease::{Claim, Claimed, EnterAddress, Extend, Lease, Release, Taker, Token};
+use contract::robots::RobotsRecord;
+use futures_util::future::join_all;
+use redis::{Cmd, Value};
+
+use super::apply::ROBOTS_VERSION;
+use super::scripts::{Trouble, call, odd};
+use super::shape::Shape;
+use super::{Core, locked};
+use crate::error::StoreError;
+use crate::events;
+use crate::store::element::decode_alone;
+use crate::store::machine::schedule::OWN_MS;
+
+/// Another node may have changed a shard: it is asked again after so long at the latest.
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Shards asked at once.
+const ASKED_TOGETHER: usize = 16;
+
+/// See the module.
+pub(super) struct Claiming {
+    shards: Mutex<Vec<Estimate>>,
+    suspect: Mutex<Option<Suspect>>,
+    addresses: Mutex<HashMap<(Host, Token), Vec<IpAddr>>>,
+}
+
+/// When a claim on a shard may be granted something.
+#[derive(Clone, Copy, Debug)]
+struct Estimate {
+    /// A host's turn comes: for its own fetcher, for another.
+    turn: Option<(Boot, Boot)>,
+    /// Something is worth a look whose turn no fetcher's own matters for: a lease's end, another node's doing.
+    look: Boot,
+}
+
+/// The suspect's lease that is out.
+struct Suspect {
+    host: Host,
+    token: Token,
+    /// By then it is over, whatever we heard of it.
+    until: Boot,
+}
+
+impl Claiming {
+    pub(super) fn new(shards: u16, clock: &Clock) -> Self {
+        let unknown = Estimate {
+            turn: None,
+            look: clock.boot(),
+        };
+        Self {
+            shards: Mutex::new(vec![unknown; usize::from(shards)]),
+            suspect: Mutex::default(),
+            addresses: Mutex::default(),
+        }
+    }
+
+    /// Leases hosts of the taker's own shards, and of others where those have waited too long for theirs.
+    pub(super) async fn claim(&self, core: &Core, claim: Claim) -> Result<Claimed, StoreError> {
+        let mut claimed = Claimed::default();
+        for own in [true, false] {
+            let mut due = self.due(core, claim.taker, own);
+            while claimed.leases.len() < claim.hosts && !due.is_empty() {
+                let some: Vec<u16> = due.drain(..due.len().min(ASKED_TOGETHER)).collect();
+                let wanted = claim.hosts - claimed.leases.len();
+                let each = wanted.div_ceil(some.len());
+                let asked = some
+                    .iter()
+                    .map(|&shard| self.ask(core, claim, shard, each, own));
+                for leases in join_all(asked).await {
+                    claimed.leases.extend(leases?);
+                }
+            }
+        }
+        claimed.next_due = Some(self.next_for(core, claim.taker));
+        events::Claimed {
+            leases: claimed.leases.len(),
+            urls: claimed.leases.iter().map(|lease| lease.urls.len()).sum(),
+        }
+        .emit();
+        Ok(claimed)
+    }
+
+    /// The taker's shards (or those of others) that are worth a claim now, those that have waited longest first.
+    fn due(&self, core: &Core, taker: Taker, own: bool) -> Vec<u16> {
+        let now = core.clock.boot();
+        let shards = locked(&self.shards);
+        let mut due: Vec<(Boot, u16)> = (0u16..)
+            .zip(shards.iter())
+            .filter(|(shard, _)| is_own(*shard, taker) == own)
+            .map(|(shard, estimate)| (estimate.at(own), shard))
+            .filter(|(at, _)| *at <= now)
+            .collect();
+        due.sort_unstable();
+        due.into_iter().map(|(_, shard)| shard).collect()
+    }
+
+    fn next_for(&self, core: &Core, taker: Taker) -> Duration {
+        let now = core.clock.boot();
+        let shards = locked(&self.shards);
+        let at = (0u16..)
+            .zip(shards.iter())
+            .map(|(shard, estimate)| estimate.at(is_own(shard, taker)));
+        at.min().map_or(LOOK_EVERY, |at| at.since(now))
+    }
+
+    /// Until some fetcher's claim may be granted something.
+    pub(super) fn next_wake(&self, clock: &Clock) -> Duration {
+        let now = clock.boot();
+        let shards = locked(&self.shards);
+        let at = shards.iter().map(|estimate| estimate.at(true)).min();
+        at.map_or(LOOK_EVERY, |at| at.since(now))
+    }
+
+    /// Something of the shard has changed.
+    pub(super) fn touched(&self, shard: u16, clock: &Clock) {
+        let now = clock.boot();
+        if let Some(estimate) = locked(&self.shards).get_mut(usize::from(shard)) {
+            estimate.look = now;
+        }
+    }
+
+    pub(super) fn all_touched(&self, clock: &Clock) {
+        let now = clock.boot();
+        locked(&self.shards)
+            .iter_mut()
+            .for_each(|estimate| estimate.look = now);
+    }
+
+    /// These leases of suspects are over.
+    pub(super) fn leases_ended(&self, ended: &[(Host, Token)]) {
+        let mut suspect = locked(&self.suspect);
+        let is_it = |out: &Suspect| {
+            ended
+                .iter()
+                .any(|(host, token)| (host, *token) == (&out.host, out.token))
+        };
+        if suspect.as_ref().is_some_and(is_it) {
+            *suspect = None;
+        }
+    }
+
+    /// Takes the right to lease a suspect for one call; put back if none was granted.
+    fn may_lease_suspect(&self, core: &Core) -> bool {
+        let now = core.clock.boot();
+        let mut suspect = locked(&self.suspect);
+        let is_free = suspect.as_ref().is_none_or(|out| out.until <= now);
+        if is_free {
+            // Until the call is answered.
+            *suspect = Some(Suspect {
+                host: Host::from_stored(""),
+                token: Token(0),
+                until: now.after(core.rules().lease),
+            });
+        }
+        is_free
+    }
+
+    /// The suspect of this shard that this node holds.
+    fn suspect_of(&self, core: &Core, shard: u16) -> Option<(Host, Token)> {
+        let suspect = locked(&self.suspect);
+        let out = suspect.as_ref().filter(|out| out.token != Token(0))?;
+        (core.shape.shard(out.host.area()) == shard).then(|| (out.host.clone(), out.token))
+    }
+
+    async fn ask(
+        &self,
+        core: &Core,
+        claim: Claim,
+        shard: u16,
+        hosts: usize,
+        own: bool,
+    ) -> Result<Vec<Lease>, StoreError> {
+        let rules = core.rules();
+        let suspects = self.may_lease_suspect(core);
+        let held = self.suspect_of(core, shard).filter(|_| !suspects);
+        let held = held.map_or((String::new(), 0), |(host, token)| {
+            (host.to_string(), token.0)
+        });
+        let most = |most: Option<u32>| most.map_or(-1, i64::from);
+        let args = |cmd: &mut Cmd| {
+            cmd.arg(core.shape.crawl.0)
+                .arg(hosts)
+                .arg(claim.urls_per_host)
+                .arg(millis(rules.lease))
+                .arg(millis(rules.delay))
+                .arg(if own { 0 } else { OWN_MS })
+                .arg(most(rules.domain_leases_max))
+                .arg(rules.tries_max)
+                .arg(u8::from(suspects))
+                .arg(-1)
+                .arg(0)
+                .arg(held.0)
+                .arg(held.1);
+        };
+        let asked_at = core.clock.boot();
+        let answer = call(&core.link, &core.scripts.claim, &Shape::gate(shard), args).await;
+        let (leases, alone) = match self.read(core, shard, answer, asked_at) {
+            Ok(granted) => granted,
+            Err(error) => {
+                if suspects {
+                    *locked(&self.suspect) = None;
+                }
+                return Err(error);
+            }
+        };
+        if suspects || alone.is_some() {
+            *locked(&self.suspect) = alone.map(|at| Suspect {
+                host: leases[at].host.clone(),
+                token: leases[at].token,
+                until: asked_at.after(rules.lease + rules.ring),
+            });
+        }
+        Ok(leases)
+    }
+
+    /// The leases of an answer, and which of them is a suspect's.
+    fn read(
+        &self,
+        core: &Core,
+        shard: u16,
+        answer: Result<Value, Trouble>,
+        now: Boot,
+    ) -> Result<(Vec<Lease>, Option<usize>), StoreError> {
+        type Granted = (Vec<u8>, u64, u64, u8, Vec<Vec<u8>>, Vec<Vec<u8>>);
+        type Raw = (String, String, String, Vec<Granted>, Vec<String>);
+        let answer = answer?;
+        let (_, turn, end, granted, expired): Raw =
+            redis::from_redis_value(answer).map_err(|_| odd("claim"))?;
+        let at = |us: i64| now.after(Duration::from_micros(u64::try_from(us).unwrap_or(0)));
+        let (turn, end) = (turn.parse().ok(), end.parse().ok().map(at));
+        let look = now.after(LOOK_EVERY);
+        if let Some(estimate) = locked(&self.shards).get_mut(usize::from(shard)) {
+            *estimate = Estimate {
+                turn: turn.map(|us: i64| (at(us), at(us + OWN_MS.cast_signed() * 1_000))),
+                look: end.map_or(look, |end: Boot| end.min(look)),
+            };
+        }
+        let expired: Vec<_> = expired
+            .chunks_exact(2)
+            .filter_map(|pair| Some((Host::from_stored(&pair[0]), Token(pair[1].parse().ok()?))))
+            .collect();
+        for lease in &expired {
+            events::LeaseExpired.emit();
+            locked(&self.addresses).remove(lease);
+        }
+        self.leases_ended(&expired);
+        let term = core.rules().lease;
+        let (mut leases, mut alone) = (Vec::with_capacity(granted.len()), None);
+        for (host, token, delay, is_alone, urls, robots) in granted {
+            let host = Host::from_stored(std::str::from_utf8(&host).map_err(|_| odd("host"))?);
+            let urls = urls.iter().map(|url| decode_alone(host.as_str(), url));
+            let urls = urls
+                .collect::<Result<_, _>>()
+                .map_err(unreadable("queued URL"))?;
+            if is_alone == 1 {
+                alone = Some(leases.len());
+            }
+            leases.push(Lease {
+                token: Token(token),
+                urls,
+                delay: Duration::from_millis(delay),
+                term,
+                robots: read_robots(&host, &robots)?,
+                host,
+            });
+        }
+        Ok((leases, alone))
+    }
+
+    /// Counts the lease at an address; false where that has its fill, or the lease may not send any more.
+    pub(super) async fn enter_address(
+        &self,
+        core: &Core,
+        enter: &EnterAddress,
+    ) -> Result<bool, StoreError> {
+        let Some(most) = core.rules().address_leases_max else {
+            return Ok(true);
+        };
+        let (now, ends) = holds(core, &enter.host, enter.token).await?;
+        if ends == 0 {
+            return Ok(false);
+        }
+        let key = format!("{{ip:{}}}", enter.address);
+        let member = format!("{}|{}|{}", core.shape.crawl, enter.host, enter.token.0);
+        let args = |cmd: &mut Cmd| {
+            cmd.arg(member).arg(now).arg(ends).arg(most);
+        };
+        let entered = call(&core.link, &core.scripts.enter, &key, args).await?;
+        let entered = redis::from_redis_value::<u8>(entered).map_err(|_| odd("enter"))? == 1;
+        if entered {
+            let lease = (enter.host.clone(), enter.token);
+            let mut addresses = locked(&self.addresses);
+            let known = addresses.entry(lease).or_default();
+            if !known.contains(&enter.address) {
+                known.push(enter.address);
+            }
+        }
+        Ok(entered)
+    }
+
+    /// The lease was extended: it counts at its addresses for as long.
+    pub(super) async fn extended(&self, core: &Core, lease: &Extend) -> Result<(), StoreError> {
+        let key = (lease.host.clone(), lease.token);
+        let addresses = locked(&self.addresses)
+            .get(&key)
+            .cloned()
+            .unwrap_or_default();
+        for address in addresses {
+            let enter = EnterAddress {
+                host: lease.host.clone(),
+                token: lease.token,
+                address,
+            };
+            self.enter_address(core, &enter).await?;
+        }
+        let until = core
+            .clock
+            .boot()
+            .after(core.rules().lease + core.rules().ring);
+        let mut suspect = locked(&self.suspect);
+        if let Some(out) = suspect
+            .as_mut()
+            .filter(|out| (&out.host, out.token) == (&key.0, key.1))
+        {
+            out.until = until;
+        }
+        Ok(())
+    }
+
+    /// No request is sent under the lease any more.
+    pub(super) async fn leave_addresses(
+        &self,
+        core: &Core,
+        release: &Release,
+    ) -> Result<(), StoreError> {
+        let key = (release.host.clone(), release.token);
+        let addresses = locked(&self.addresses).remove(&key).unwrap_or_default();
+        for address in addresses {
+            let member = format!("{}|{}|{}", core.shape.crawl, release.host, release.token.0);
+            let mut leave = redis::cmd("ZREM");
+            leave.arg(format!("{{ip:{address}}}")).arg(member);
+            let left: Result<u64, _> = leave.query_async(&mut core.link.clone()).await;
+            left.map_err(StoreError::Away)?;
+        }
+        Ok(())
+    }
+}
+
+impl Estimate {
+    fn at(self, own: bool) -> Boot {
+        let turn = self
+            .turn
+            .map(|(mine, others)| if own { mine } else { others });
+        turn.map_or(self.look, |turn| turn.min(self.look))
+    }
+}
+
+/// Shards are shared out among a node's fetchers, so that a domain's connections and names stay with one.
+fn is_own(shard: u16, taker: Taker) -> bool {
+    let of = taker.of.max(1);
+    usize::from(shard) % of == taker.index % of
+}
+
+/// When the lease ends, if it may still send, and the time in its shard, both in ms.
+async fn holds(core: &Core, host: &Host, token: Token) -> Result<(u64, u64), StoreError> {
+    let gate = Shape::gate(core.shape.shard(host.area()));
+    let args = |cmd: &mut Cmd| {
+        cmd.arg(core.shape.crawl.0).arg(host.as_str()).arg(token.0);
+    };
+    let answer = call(&core.link, &core.scripts.holds, &gate, args).await?;
+    let (ends, now): (u64, u64) = redis::from_redis_value(answer).map_err(|_| odd("holds"))?;
+    Ok((now, ends))
+}
+
+fn read_robots(host: &Host, raw: &[Vec<u8>]) -> Result<Vec<(Origin, RobotsRecord)>, StoreError> {
+    let number = |bytes: &[u8]| std::str::from_utf8(bytes).ok()?.parse::<u16>().ok();
+    let mut robots = Vec::with_capacity(raw.len() / 3);
+    for parts in raw.chunks_exact(3) {
+        let (Some(https), Some(port)) = (number(&parts[0]), number(&parts[1])) else {
+            return Err(odd("robots.txt"));
+        };
+        if parts[2].is_empty() {
+            continue;
+        }
+        let record = codec::decode(ROBOTS_VERSION, &parts[2]).map_err(unreadable("robots.txt"))?;
+        let origin = Origin {
+            https: https == 1,
+            host: host.clone(),
+            port,
+        };
+        robots.push((origin, record));
+    }
+    Ok(robots)
+}
+
+fn unreadable(what: &'static str) -> impl Fn(codec::CodecError) -> StoreError {
+    move |source| StoreError::Value { what, source }
+}

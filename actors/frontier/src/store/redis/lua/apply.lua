@@ -1,0 +1,220 @@
+-- Everything that changes hosts but claims: links in, URLs settled, leases extended and released, hosts that want time.
+-- Each part may be sent twice. Links come first, so that no URL is settled before what was found on it is known.
+-- ARGV: crawl, tries at most, our delay ms, lease ms, ring ms, then counted lists. Hosts are listed once and then named
+-- by their place in the list:
+--   hosts: name, length of its domain
+--   links: host and how many; each: flags, bucket, member, element, and its URL if flagged
+--     (flags: class 0-2; s: a seed, f: forced, both known by spelling too)
+--   robots: host, https, port, record
+--   settles: host, token, position, fate (D done, T try again, B back), kept, bytes, tries, wait us
+--   extends: host, token
+--   releases: host, token, handed, us since the last request's end (-1: none was sent)
+--   schedules: host, delay ms (-1), rest ms (-1)
+local tries_max, ours, term, ring = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local at = 6
+local function take()
+  at = at + 1
+  return ARGV[at - 1]
+end
+local function number() return tonumber(take()) end
+if redis.call('HEXISTS', p .. 'm', 'st') == 0 then return redis.error_reply('NOCRAWL the shard does not know the crawl') end
+
+local names, dlens = {}, {}
+for i = 1, number() do names[i], dlens[i] = take(), number() end
+load(names)
+local function take_host()
+  local i = number()
+  return names[i], dlens[i]
+end
+local function new_rec(dlen)
+  return { token = 0, ends = 0, q = { 0, 0, 0, 0 }, pushed = 0, leases = 0, done = 0, failures = 0, suspect = 0, dlen = dlen,
+    robots = '' }
+end
+
+local pushed, order = {}, {}
+local function push(host, class, element)
+  local key = queue(class, host)
+  if not pushed[key] then
+    pushed[key] = {}
+    order[#order + 1] = key
+  end
+  local list = pushed[key]
+  list[#list + 1] = element
+end
+-- Queues what was pushed: before anything that counts positions.
+local function flush()
+  for _, key in ipairs(order) do
+    local list = pushed[key]
+    for first = 1, #list, 1000 do redis.call('RPUSH', key, unpack(list, first, math.min(first + 999, #list))) end
+  end
+  pushed, order = {}, {}
+end
+
+local news, touched = {}, {}
+for _ = 1, number() do
+  local new = 0
+  local host, dlen = take_host()
+  local links = number()
+  local rec = recs[host]
+  for _ = 1, links do
+    local flags, bucket, member, element = take(), take(), take(), take()
+    local class = tonumber(string.sub(flags, 1, 1))
+    local seed, force = string.find(flags, 's', 2, true), string.find(flags, 'f', 2, true)
+    local is_known
+    if seed or force then
+      local url = take()
+      local stored = redis.call('HGET', p .. 'x', url)
+      is_known = stored ~= false
+      if not stored or (seed and stored == '0') then redis.call('HSET', p .. 'x', url, seed and '1' or '0') end
+    end
+    if not (force and is_known) then
+      local added = redis.call('SADD', p .. 'u:' .. bucket, member)
+      if not force then is_known = added == 0 end
+    end
+    if not is_known then
+      new = new + 1
+      if not rec then
+        rec = new_rec(dlen)
+        recs[host] = rec
+      end
+      if total(rec) == 0 then
+        count('active', 1)
+        if rec.ends == 0 then
+          -- It was idle: it takes its place behind those that have waited longer.
+          local sh = shs[host]
+          sh.next_ok = math.max(sh.next_ok, now)
+          sh_dirty[host] = true
+        end
+      end
+      if rec.q[1] + rec.q[2] + rec.q[3] == 0 then touched[#touched + 1] = host end
+      rec.q[class + 1] = rec.q[class + 1] + 1
+      dirty[host] = true
+      count('queued', 1)
+      count('known', 1)
+      push(host, class, element)
+    end
+  end
+  news[#news + 1] = new
+end
+flush()
+for _, host in ipairs(touched) do
+  if recs[host].ends == 0 then schedule(host, recs[host]) end
+end
+
+for _ = 1, number() do
+  local host, dlen = take_host()
+  local https, port, record = take(), take(), take()
+  local rec = recs[host] or new_rec(dlen)
+  recs[host] = rec
+  local origin = struct.pack('<BI2', tonumber(https), tonumber(port))
+  local is_there = false
+  for i = 1, #rec.robots, 3 do is_there = is_there or string.sub(rec.robots, i, i + 2) == origin end
+  if not is_there and #rec.robots < 255 * 3 then
+    rec.robots = rec.robots .. origin
+    dirty[host] = true
+  end
+  redis.call('HSET', p .. 'R', host .. '|' .. https .. '|' .. port, record)
+end
+
+local settled, closed = {}, {}
+local function close(host, rec)
+  local alone, token = rec.alone, rec.token
+  if close_if_finished(host, rec) and alone == 1 then
+    closed[#closed + 1] = host
+    closed[#closed + 1] = text(token)
+  end
+end
+
+local function settle(host, token, position, fate, kept, bytes, tries, wait)
+  local rec = recs[host]
+  if not rec or rec.token ~= token then return 'F' end
+  if rec.ends == 0 then return 'D' end
+  local as = string.sub(rec.marks, position + 1, position + 1)
+  if as == '' or (as == '2' and rec.handed ~= 65535 and position >= rec.handed) then return 'F' end
+  if as ~= '0' then return 'D' end
+  if fate == 'B' then
+    mark(rec, position, '2')
+    dirty[host] = true
+  elseif fate == 'D' then
+    mark(rec, position, '1')
+    left_queue(host, rec, rec.class)
+    rec.done = rec.done + 1
+    count('done', 1)
+    count('kept', kept)
+    count('bytes', bytes)
+  else
+    local element = element_at(host, rec, position)
+    if rec.class == 3 then element = string.sub(element, 5) end
+    element = with_tries(element, tries)
+    mark(rec, position, '1')
+    left_queue(host, rec, rec.class)
+    if tries >= tries_max then
+      give_up(host, rec, token, element)
+    else
+      if total(rec) == 0 then count('active', 1) end
+      rec.q[4] = rec.q[4] + 1
+      count('queued', 1)
+      redis.call('ZADD', queue(3, host), after(0, wait / 1000), struct.pack('>I4', rec.pushed) .. element)
+      rec.pushed = (rec.pushed + 1) % 4294967296
+    end
+  end
+  close(host, rec)
+  return 'A'
+end
+for _ = 1, number() do
+  local host = take_host()
+  local token, position, fate = number(), number(), take()
+  local kept, bytes, tries, wait = number(), number(), number(), number()
+  settled[#settled + 1] = settle(host, token, position, fate, kept, bytes, tries, wait)
+end
+
+local extended = {}
+for _ = 1, number() do
+  local host = take_host()
+  local token = number()
+  local rec = recs[host]
+  local ok = rec and rec.token == token and rec.ends > now and rec.handed == 65535
+  if ok then
+    rec.ends = math.max(rec.ends, after(0, term))
+    local sh = shs[host]
+    sh.ends = rec.ends
+    dirty[host], sh_dirty[host] = true, true
+    redis.call('ZADD', p .. 'l', rec.ends, host)
+    redis.call('ZADD', s .. 'd:' .. domain_of(host, rec), 'XX', rec.ends, host)
+  end
+  extended[#extended + 1] = ok and 1 or 0
+end
+
+for _ = 1, number() do
+  local host = take_host()
+  local token, handed, ago = number(), number(), number()
+  local rec = recs[host]
+  if rec and rec.token == token and rec.ends > 0 and rec.handed == 65535 then
+    local sh = shs[host]
+    rec.handed = math.min(handed, 65534)
+    for position = handed, #rec.marks - 1 do
+      if string.sub(rec.marks, position + 1, position + 1) == '0' then mark(rec, position, '2') end
+    end
+    rec.ends = math.max(rec.ends, after(0, ring))
+    if sh.token == token then sh.ends = rec.ends end
+    if ago >= 0 then sh.next_ok = math.max(sh.next_ok, after(ago, math.max(ours, sh.learned))) end
+    dirty[host], sh_dirty[host] = true, true
+    redis.call('ZADD', p .. 'l', rec.ends, host)
+    redis.call('ZADD', s .. 'd:' .. domain_of(host, rec), 'XX', rec.ends, host)
+    close(host, rec)
+  end
+end
+
+for _ = 1, number() do
+  local host = take_host()
+  local delay, rest = number(), number()
+  local rec, sh = recs[host], shs[host]
+  if rec then
+    if delay >= 0 then sh.learned = math.min(delay, 4294967295) end
+    if rest >= 0 then sh.next_ok = math.max(sh.next_ok, after(0, rest)) end
+    sh_dirty[host] = true
+    if rec.ends == 0 then schedule(host, rec) end
+  end
+end
+save()
+return { text(now_us), news, settled, extended, closed }

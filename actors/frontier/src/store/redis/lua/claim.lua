@@ -1,0 +1,219 @@
+-- Leases hosts that are due: reads their first URLs, moves nothing. First ends the leases whose time is over.
+-- ARGV: crawl, hosts at most, URLs of each, lease ms, our delay ms, grace ms, leases of a domain at most (-1: any),
+-- tries at most, 1 if a suspect may be leased, URLs in all at most (-1: any), what time the asker expects (us; 0: none),
+-- the suspect of this shard whose lease the asker holds (empty: none), and its token.
+local hosts_max, urls_max = tonumber(ARGV[2]), tonumber(ARGV[3])
+local term, ours, grace = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local domain_max, tries_max = tonumber(ARGV[7]), tonumber(ARGV[8])
+local suspects, allowance, expected = ARGV[9] == '1', tonumber(ARGV[10]), tonumber(ARGV[11])
+if redis.call('HGET', p .. 'm', 'st') ~= 'run' then return redis.error_reply('PAUSED the crawl is paused') end
+
+-- A jump of the machine's civil clock must neither end leases nor hold hosts back: it is taken out.
+if expected > 0 and not gate[4] and math.abs(now_us - expected) > 2000000 then
+  off = off + expected - now_us
+  redis.call('HSET', KEYS[1], 'off', text(off))
+  now_us = expected
+  now = math.floor(now_us / 1000)
+end
+
+-- 1. Leases that ran out. Their hosts become suspects; the head of a suspect's lease is to blame.
+local expired = {}
+local ended = redis.call('ZRANGE', p .. 'l', '-inf', now, 'BYSCORE', 'LIMIT', 0, 256)
+load(ended)
+for _, host in ipairs(ended) do
+  local rec, sh = recs[host], shs[host]
+  expired[#expired + 1] = host
+  expired[#expired + 1] = text(rec.token)
+  local blamed = false
+  if rec.alone == 1 then
+    local position = string.find(rec.marks, '0', 1, true)
+    if position then
+      blamed = true
+      local stored = element_at(host, rec, position - 1)
+      local head, element = '', stored
+      if rec.class == 3 then head, element = string.sub(stored, 1, 4), string.sub(stored, 5) end
+      local tries = string.byte(element, tries_at(element)) + 1
+      element = with_tries(element, math.min(tries, 255))
+      if tries >= tries_max then
+        mark(rec, position - 1, '1')
+        left_queue(host, rec, rec.class)
+        give_up(host, rec, rec.token, element)
+      elseif rec.class == 3 then
+        local score = redis.call('ZSCORE', queue(3, host), stored)
+        redis.call('ZREM', queue(3, host), stored)
+        redis.call('ZADD', queue(3, host), score, head .. element)
+      else
+        redis.call('LSET', queue(rec.class, host), position - 1, element)
+      end
+    end
+  end
+  rec.failures, rec.suspect = math.min(rec.failures + 1, 255), 1
+  if sh.token == rec.token then
+    sh.token = math.max(sh.token + 1, now_us)
+    sh.ends, sh.crawl = 0, 0
+    sh.next_ok = math.max(sh.next_ok, after(0, math.max(ours, sh.learned)))
+  end
+  if blamed then sh.next_ok = math.max(sh.next_ok, after(0, 2000 * rec.failures)) end
+  rec.token = sh.token
+  lease_over(host, rec)
+end
+
+-- The asker may not know yet that its suspect's lease is over.
+if ARGV[12] ~= '' then
+  load({ ARGV[12] })
+  local rec = recs[ARGV[12]]
+  suspects = suspects or not rec or rec.ends == 0 or rec.token ~= tonumber(ARGV[13])
+end
+
+-- 2. New leases.
+local function grant(host, rec)
+  local sh = shs[host]
+  if sh.ends > now and sh.crawl ~= tonumber(ARGV[1]) then
+    -- Another crawl's: wait for it; its end calls us sooner.
+    local me = struct.pack('<I4', tonumber(ARGV[1]))
+    local known = false
+    for at = 1, #sh.waiters, 4 do known = known or string.sub(sh.waiters, at, at + 3) == me end
+    if not known and #sh.waiters < 255 * 4 then
+      sh.waiters = sh.waiters .. me
+      sh_dirty[host] = true
+    end
+    redis.call('ZADD', rec.suspect == 1 and p .. 'zs' or p .. 'z', sh.ends, host)
+    return nil
+  end
+  if sh.ends > 0 and sh.ends <= now then
+    -- Another crawl's lease that ran out; what became of its URLs is that crawl's to see.
+    sh.token = math.max(sh.token + 1, now_us)
+    sh.ends, sh.crawl = 0, 0
+    sh.next_ok = math.max(sh.next_ok, after(0, math.max(ours, sh.learned)))
+    sh_dirty[host] = true
+  end
+  if sh.next_ok > now then
+    schedule(host, rec)
+    return nil
+  end
+  local domain = domain_of(host, rec)
+  if domain_max >= 0 then
+    redis.call('ZREMRANGEBYSCORE', s .. 'd:' .. domain, '-inf', now)
+    if redis.call('ZCARD', s .. 'd:' .. domain) >= domain_max then
+      -- The domain has its fill: called when a lease of it ends, and comes back by itself at the first end.
+      local at = due(host, rec)
+      local first = redis.call('ZRANGE', s .. 'd:' .. domain, 0, 0, 'WITHSCORES')
+      if at and first[2] then
+        redis.call('ZADD', s .. 'w:' .. domain, at, ARGV[1] .. '|' .. host)
+        redis.call('ZADD', rec.suspect == 1 and p .. 'zs' or p .. 'z', first[2], host)
+      end
+      return nil
+    end
+  end
+  local retry = rec.q[4] > 0 and (first_retry(host) or math.huge) <= now
+  local class = nil
+  if retry and rec.leases % 8 == 7 then class = 3 end
+  for fresh = 0, 2 do
+    if not class and rec.q[fresh + 1] > 0 then class = fresh end
+  end
+  if not class and retry then class = 3 end
+  if not class then
+    schedule(host, rec)
+    return nil
+  end
+  local delay = math.max(ours, sh.learned)
+  local most = math.max(1, math.floor(term / (delay + 500)))
+  if rec.failures > 0 then most = 1 end
+  most = math.min(most, urls_max)
+  if allowance >= 0 then most = math.min(most, allowance) end
+  local urls
+  if class == 3 then
+    urls = redis.call('ZRANGE', queue(3, host), '-inf', now, 'BYSCORE', 'LIMIT', 0, most)
+    for i = 1, #urls do urls[i] = string.sub(urls[i], 5) end
+  else
+    urls = redis.call('LRANGE', queue(class, host), 0, most - 1)
+  end
+  if #urls == 0 then
+    -- Nothing is where the record says something is: believe the queue.
+    count('queued', -rec.q[class + 1])
+    rec.q[class + 1] = 0
+    if total(rec) == 0 then count('active', -1) end
+    dirty[host] = true
+    schedule(host, rec)
+    return nil
+  end
+  sh.token = math.max(sh.token + 1, now_us)
+  sh.ends = after(0, term)
+  sh.crawl = tonumber(ARGV[1])
+  rec.token, rec.ends, rec.class, rec.alone, rec.handed = sh.token, sh.ends, class, rec.suspect, 65535
+  rec.leases = rec.leases + 1
+  rec.marks = string.rep('0', #urls)
+  dirty[host], sh_dirty[host] = true, true
+  unschedule(host)
+  redis.call('ZADD', p .. 'l', rec.ends, host)
+  if domain_max >= 0 then
+    redis.call('ZADD', s .. 'd:' .. domain, rec.ends, host)
+    redis.call('ZREM', s .. 'w:' .. domain, ARGV[1] .. '|' .. host)
+  end
+  count('leases', 1)
+  count('out', #urls)
+  if allowance >= 0 then allowance = allowance - #urls end
+  local robots = {}
+  for at = 1, #rec.robots, 3 do
+    local https, port = struct.unpack('<BI2', rec.robots, at)
+    robots[#robots + 1] = text(https)
+    robots[#robots + 1] = text(port)
+    robots[#robots + 1] = redis.call('HGET', p .. 'R', host .. '|' .. https .. '|' .. port) or ''
+  end
+  return { host, text(rec.token), text(delay), rec.alone, urls, robots }
+end
+
+local granted = {}
+local last = now - grace
+for _ = 1, 8 do
+  if #granted >= hosts_max or urls_max == 0 or allowance == 0 then break end
+  local most = hosts_max - #granted + 4
+  local found = redis.call('ZRANGE', p .. 'z', '-inf', last, 'BYSCORE', 'LIMIT', 0, most, 'WITHSCORES')
+  local full = #found == most * 2
+  local alone = {}
+  if suspects then alone = redis.call('ZRANGE', p .. 'zs', '-inf', last, 'BYSCORE', 'LIMIT', 0, 4, 'WITHSCORES') end
+  if #alone > 0 then
+    for _, v in ipairs(alone) do found[#found + 1] = v end
+    local pairs_ = {}
+    for i = 1, #found, 2 do pairs_[#pairs_ + 1] = { found[i], tonumber(found[i + 1]) } end
+    table.sort(pairs_, function(a, b)
+      if a[2] ~= b[2] then return a[2] < b[2] end
+      return a[1] < b[1]
+    end)
+    for i, v in ipairs(pairs_) do found[i * 2 - 1], found[i * 2] = v[1], v[2] end
+  end
+  local names = {}
+  for i = 1, #found, 2 do names[#names + 1] = found[i] end
+  load(names)
+  for _, host in ipairs(names) do
+    if #granted >= hosts_max or allowance == 0 then break end
+    local rec = recs[host]
+    if not rec then
+      unschedule(host)
+    elseif rec.suspect == 0 or suspects then
+      local lease = grant(host, rec)
+      if lease then
+        granted[#granted + 1] = lease
+        if rec.alone == 1 then suspects = false end
+      end
+    end
+  end
+  if not full then break end
+end
+save()
+
+-- When a host's turn comes or came, and when a lease ends, in us from now; empty: never.
+local turn = math.huge
+local function first(key, from)
+  local found = redis.call('ZRANGE', key, from, '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
+  return tonumber(found[2]) or math.huge
+end
+local function wait(at)
+  if at == math.huge then return '' end
+  return text(at * 1000 - now_us)
+end
+if allowance ~= 0 then
+  -- A suspect that is due and may not be leased is not worth another claim.
+  turn = math.min(first(p .. 'z', '-inf'), first(p .. 'zs', suspects and '-inf' or '(' .. now))
+end
+return { text(now_us), wait(turn), wait(first(p .. 'l', '-inf')), granted, expired }

@@ -1,0 +1,236 @@
+//! The store of many machines: a crawl's part of a Redis deployment, shared by all nodes that work on it.
+//!
+//! Owns nothing that another node could not take over: everything is in Redis, in shards of one slot each, and every
+//! verb is one script on a shard, idempotent under a lost answer. What is kept here only spares work: fingerprints
+//! seen lately (filled after an answer, emptied when a connection breaks), and when each shard is worth a claim.
+//! Invariants beside those of every store: a link is in its host's shard before the page that it was found on is
+//! settled in its own; the cache never outlives a connection, so that what a restarted server has forgotten is sent
+//! again. Start reading at [`RedisStore`], then [`apply`] (everything that changes hosts), [`claims`], [`shape`].
+
+mod apply;
+mod asked;
+mod batch;
+mod claims;
+mod scripts;
+mod shape;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use contract::admit::{Admit, Admitted};
+use contract::canonical::Fingerprint;
+use contract::clock::Clock;
+use contract::control::{FrontierStats, GaveUp};
+use contract::lease::{Claim, Claimed, EnterAddress, Extend, Release, Schedule};
+use contract::settle::Settle;
+
+use self::apply::Applying;
+use self::claims::Claiming;
+use self::scripts::Scripts;
+use self::shape::Shape;
+use super::{QueuePlace, QueuedAt, Store, StoredConfig, Taken};
+use crate::config::Rules;
+use crate::error::StoreError;
+use crate::fleet::crawls::Crawl;
+use crate::fleet::deployment::Deployment;
+use crate::fleet::{Link, course};
+
+/// How a crawl in Redis is opened.
+#[derive(Clone, Debug)]
+pub struct RedisOptions {
+    pub rules: Rules,
+    pub clock: Clock,
+    /// For the cache of fingerprints seen lately.
+    pub memory_bytes: u64,
+}
+
+/// A crawl in Redis.
+pub struct RedisStore {
+    core: Arc<Core>,
+    claiming: Claiming,
+    applying: Applying,
+    crawl: Crawl,
+}
+
+/// What all verbs need.
+struct Core {
+    link: Link,
+    shape: Shape,
+    scripts: Scripts,
+    rules: RwLock<Arc<Rules>>,
+    clock: Clock,
+}
+
+impl Core {
+    fn rules(&self) -> Arc<Rules> {
+        self.rules
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+/// The lock; nothing panics while it is held, and what it guards is whole at any time.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl RedisStore {
+    /// Opens the crawl's part of every shard, or makes it.
+    ///
+    /// # Errors
+    /// A store that is away, or a shard that is not there.
+    pub async fn open(
+        link: Link,
+        deployment: &Deployment,
+        crawl: Crawl,
+        options: RedisOptions,
+    ) -> Result<Self, StoreError> {
+        let shape = Shape {
+            shards: deployment.shards,
+            bucket_bits: crawl.bucket_bits,
+            crawl: crawl.number,
+        };
+        let core = Arc::new(Core {
+            link,
+            shape,
+            scripts: Scripts::new(),
+            rules: RwLock::new(Arc::new(options.rules)),
+            clock: options.clock,
+        });
+        asked::begin(&core).await?;
+        Ok(Self {
+            claiming: Claiming::new(shape.shards, &core.clock),
+            applying: Applying::new(options.memory_bytes),
+            core,
+            crawl,
+        })
+    }
+}
+
+impl Store for RedisStore {
+    async fn claim(&self, claim: Claim) -> Result<Claimed, StoreError> {
+        self.claiming.claim(&self.core, claim).await
+    }
+
+    async fn settle(&self, settles: &[Settle]) -> Result<Taken, StoreError> {
+        self.applying
+            .settle(&self.core, &self.claiming, settles)
+            .await
+    }
+
+    async fn admit(&self, admit: &Admit) -> Result<Admitted, StoreError> {
+        self.applying.admit(&self.core, &self.claiming, admit).await
+    }
+
+    async fn extend(&self, lease: &Extend) -> Result<Option<Duration>, StoreError> {
+        let term = self.core.rules().lease;
+        let extended = self
+            .applying
+            .extend(&self.core, &self.claiming, lease)
+            .await?;
+        if extended {
+            self.claiming.extended(&self.core, lease).await?;
+        }
+        Ok(extended.then_some(term))
+    }
+
+    async fn release(
+        &self,
+        release: &Release,
+        since_end: Option<Duration>,
+    ) -> Result<(), StoreError> {
+        let (core, claiming) = (&self.core, &self.claiming);
+        self.applying
+            .release(core, claiming, release, since_end)
+            .await?;
+        self.claiming.leave_addresses(&self.core, release).await
+    }
+
+    async fn schedule(&self, schedule: &Schedule) -> Result<(), StoreError> {
+        self.applying
+            .schedule(&self.core, &self.claiming, schedule)
+            .await
+    }
+
+    async fn enter_address(&self, enter: &EnterAddress) -> Result<bool, StoreError> {
+        self.claiming.enter_address(&self.core, enter).await
+    }
+
+    async fn pause(&self) -> Result<(), StoreError> {
+        asked::set_state(&self.core, "paused").await?;
+        self.claiming.all_touched(&self.core.clock);
+        Ok(())
+    }
+
+    async fn resume(&self) -> Result<(), StoreError> {
+        asked::set_state(&self.core, "run").await?;
+        self.claiming.all_touched(&self.core.clock);
+        Ok(())
+    }
+
+    async fn set_rules(&self, rules: Rules) -> Result<(), StoreError> {
+        *self
+            .core
+            .rules
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+        Ok(())
+    }
+
+    async fn stats(&self) -> Result<FrontierStats, StoreError> {
+        asked::stats(&self.core).await
+    }
+
+    async fn next_wake(&self) -> Result<Option<Duration>, StoreError> {
+        Ok(Some(self.claiming.next_wake(&self.core.clock)))
+    }
+
+    async fn flush(&self) -> Result<(), StoreError> {
+        // What the server has answered is in its append-only file; when that reaches the disk is its operator's choice.
+        Ok(())
+    }
+
+    async fn gave_up(&self, told: &[u64]) -> Result<Vec<GaveUp>, StoreError> {
+        asked::gave_up(&self.core, told).await
+    }
+
+    async fn seeds(&self) -> Result<Vec<String>, StoreError> {
+        asked::seeds(&self.core).await
+    }
+
+    async fn add_running_time(&self, more: Duration) -> Result<Duration, StoreError> {
+        let mut link = self.core.link.clone();
+        Ok(course::ran(&mut link, self.crawl.number, more).await?)
+    }
+
+    async fn fingerprint_seed(&self) -> Result<u64, StoreError> {
+        Ok(self.crawl.fingerprint_seed)
+    }
+
+    async fn config(&self) -> Result<Option<StoredConfig>, StoreError> {
+        asked::config(&self.core).await
+    }
+
+    async fn set_config(&self, bytes: &[u8]) -> Result<u64, StoreError> {
+        asked::set_config(&self.core, bytes).await
+    }
+
+    async fn known_after(
+        &self,
+        after: Option<Fingerprint>,
+        most: usize,
+    ) -> Result<Vec<Fingerprint>, StoreError> {
+        asked::known_after(&self.core, after, most).await
+    }
+
+    async fn queued_after(
+        &self,
+        after: Option<QueuePlace>,
+        most: usize,
+    ) -> Result<Vec<QueuedAt>, StoreError> {
+        asked::queued_after(&self.core, after, most).await
+    }
+}
