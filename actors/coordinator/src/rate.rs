@@ -15,8 +15,8 @@ use tokio::time::sleep;
 
 use crate::events;
 
-/// Between two questions while slots are wanted: half of what is booked ahead, so that one that comes late is in time.
-const PERIOD: Duration = Duration::from_millis(75);
+/// Between two questions while slots are wanted: less than half of [`AHEAD`], up to which anybody may book.
+const PERIOD: Duration = Duration::from_millis(60);
 /// Between two questions while nothing is limited: a limit then holds within two seconds, also after one lost answer.
 const LOOK: Duration = Duration::from_millis(500);
 /// A slot that is further off is asked for again, since the rate may be changed before.
@@ -152,7 +152,7 @@ mod tests {
             };
             assert_eq!(pause(&reserved), Duration::from_millis(want_ms));
         }
-        check(0, 1, 75, 75); // a fast rate
+        check(0, 1, 75, 60); // a fast rate
         check(0, 500, 1, 425); // the next one is due in 500 ms
         check(400, 500, 0, 325); // none yet
         check(60_000, 60_000, 0, 1_000); // far off: the rate may change

@@ -8,8 +8,8 @@
 //! would be the time since anybody asked before it. So each node has a mark of its own, kept by the node and sent with
 //! its question: how far it has used an equal part of the rate (one of as many as have asked within about a second).
 //! Up to its mark's distance from now it may book as far ahead as [`AHEAD`]; beyond that only what others leave: where
-//! less than three quarters of [`AHEAD`] are booked, and less still, down to half, the further its mark is past now,
-//! so that what is left is shared too. Start at [`reserve`].
+//! less than half of [`AHEAD`] is booked. The other half is room for nodes that all ask at about the same time: as long
+//! as they ask more often than that, none is cut short of its part, whatever the order. Start at [`reserve`].
 
 use contract::clock::micros;
 use contract::rate::{
@@ -134,8 +134,7 @@ pub(super) fn reserve(
     };
     let own = at.saturating_sub(mark) * 1_000 / share_step;
     let before = |end: u64| (end.saturating_sub(start) * 1_000).div_ceil(step);
-    let left = before(at + ahead * 3 / 4 - mark.saturating_sub(at) / 4);
-    let granted = want.min(own.min(before(at + ahead)).max(left));
+    let granted = want.min(own.min(before(at + ahead)).max(before(at + ahead / 2)));
 
     if granted > 0 {
         for (meter, cost) in &mut meters {

@@ -53,8 +53,7 @@ else
 end
 local own = floor(max(now - mark, 0) * 1e3 / share_step)
 local function before(till) return ceil(max(till - start, 0) * 1e3 / step) end
-local left = before(now + floor(ahead * 3 / 4) - floor(max(mark - now, 0) / 4))
-local granted = min(want, max(min(own, before(now + ahead)), left))
+local granted = min(want, max(min(own, before(now + ahead)), before(now + floor(ahead / 2))))
 
 for _, m in ipairs(meters) do
   if want > 0 then
