@@ -19,6 +19,8 @@ mod home;
 mod identity;
 mod machine;
 mod progress;
+#[cfg(test)]
+mod rate_drill;
 mod run;
 mod shutdown;
 mod supervise;
