@@ -20,6 +20,7 @@ use contract::lease::{Bell, Taker};
 use contract::memory::ByteBudget;
 use contract::outbox::{ArrowLoad, Ask, Outbox, Work};
 use contract::page::{Page, PageGauge};
+use contract::pulse::Pulse;
 use contract::scope::Scope;
 use contract::turns::Turns;
 use coordinator::{Coordinator, CoordinatorConfig, End, Status};
@@ -219,6 +220,7 @@ impl Generation {
             page: page.clone(),
             bell: bell.clone(),
             turns: turns.clone(),
+            pulse: Pulse::always(),
             taker: Taker::ALONE,
         };
         let fetch_config = fetcher_config(node.fetchers, node.concurrency)?;

@@ -30,6 +30,7 @@ pub mod memory;
 pub mod outbox;
 pub mod outcome;
 pub mod page;
+pub mod pulse;
 pub mod rate;
 pub mod robots;
 pub mod scope;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use contract::clock::Boot;
 use contract::host::Host;
 use contract::lease::{Extend, Release, Schedule, Token, guard};
+use contract::pulse::Silence;
 use tokio::time::sleep;
 use tracing::warn;
 
@@ -84,9 +85,22 @@ impl Holding {
         answer.min(self.term / 3 * 2)
     }
 
-    /// Can a request that takes `longest` still end within the term?
+    /// Can a request that takes `longest` still end within the term, and does the frontier still stand behind it?
     pub(crate) fn covers(&self, longest: Duration) -> bool {
         guard(&self.shell.clock, self.from, self.term, longest)
+            && self.shell.doors.pulse.allows(self.from).is_ok()
+    }
+
+    /// Waits while the frontier is out of reach, as long as the lease could still be of use.
+    async fn awake(&self, needed: Duration) {
+        const LOOK: Duration = Duration::from_millis(100);
+        let (clock, pulse) = (&self.shell.clock, &self.shell.doors.pulse);
+        while pulse.allows(self.from) == Err(Silence::Away)
+            && guard(clock, self.from, self.term, needed)
+            && !self.shell.drain.is_cancelled()
+        {
+            sleep(LOOK).await;
+        }
     }
 
     /// Waits for the host's delay, or for `pause` where that is longer, and sees that a request of at most `longest`
@@ -119,6 +133,7 @@ impl Holding {
         if needed > self.term {
             return Err(Stop::Short);
         }
+        self.awake(needed).await;
         let used = self.shell.clock.boot().since(self.from);
         if used > self.term / 3 || !self.covers(needed) {
             self.extend().await?;

@@ -16,6 +16,7 @@ use contract::host::Host;
 use contract::lease::{Bell, Claim, EnterAddress, Extend, Release, Schedule, Taker};
 use contract::outbox::Outbox;
 use contract::page::{Page, PageGauge};
+use contract::pulse::Pulse;
 use contract::turns::Turns;
 use tokio::sync::Semaphore;
 
@@ -44,6 +45,8 @@ pub struct Doors {
     pub bell: Bell,
     /// Where a request waits for the rate that all nodes share.
     pub turns: Turns,
+    /// Whether leases still hold as far as the frontier can be asked.
+    pub pulse: Pulse,
     /// Which of the node's fetchers this is.
     pub taker: Taker,
 }

@@ -20,6 +20,7 @@ use contract::memory::ByteBudget;
 use contract::outbox::{Ask, Outbox, Work};
 use contract::outcome::Outcome;
 use contract::page::{Cut, Fate, Page, PageGauge, Place};
+use contract::pulse::Pulse;
 use contract::rate::{Grant, Reserved, StoreTime, Versions};
 use contract::turns::Turns;
 use tokio::sync::mpsc;
@@ -228,6 +229,7 @@ impl Ring {
             page: self.door("page"),
             bell: self.bell.clone(),
             turns: self.turns.clone(),
+            pulse: Pulse::always(),
             taker: Taker::ALONE,
         }
     }

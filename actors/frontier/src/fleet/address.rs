@@ -13,7 +13,9 @@
 
 use std::fmt;
 
-use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo};
+use redis::{
+    ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo,
+};
 
 /// The port of a server, where none is given (redis.conf, `port`).
 const SERVER_PORT: u16 = 6379;
@@ -200,7 +202,10 @@ impl Address {
         } else {
             ConnectionAddr::Tcp(host, port)
         };
-        let mut login = RedisConnectionInfo::default().set_db(self.db);
+        // The newer protocol tells when a connection breaks.
+        let mut login = RedisConnectionInfo::default()
+            .set_db(self.db)
+            .set_protocol(ProtocolVersion::RESP3);
         if let Some(username) = &self.username {
             login = login.set_username(username);
         }

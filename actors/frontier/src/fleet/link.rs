@@ -1,24 +1,27 @@
 //! The connection to the shared store, whatever its servers' topology: one server, a cluster, or a master that
 //! sentinels name.
 //!
-//! Owns how it is opened and how it finds its way back. Clones share one connection; a question that was under way when
-//! it broke fails, and its asker asks again: every script is idempotent. Invariant: no answer is waited for longer than
-//! [`ANSWER`]. Start at [`Link::open`].
+//! Owns how it is opened, how it finds its way back, and how often it broke. Clones share one connection; a question that
+//! was under way when it broke fails, and its asker asks again: every script is idempotent. Invariants: no answer is
+//! waited for longer than [`ANSWER`]; a connection that is not the one before has been counted before it answers.
+//! Start at [`Link::open`].
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use redis::aio::{
-    ConnectionLike, ConnectionManager, ConnectionManagerConfig, MultiplexedConnection,
+    ConnectionLike, ConnectionManager, ConnectionManagerConfig, MultiplexedConnection, SendError,
 };
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
+use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo};
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult,
-    ServerErrorKind, TlsCertificates, TlsMode, Value,
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, ProtocolVersion, PushInfo, PushKind,
+    RedisError, RedisFuture, RedisResult, ServerErrorKind, TlsCertificates, TlsMode, Value,
 };
 
 use super::address::{Address, Server, Topology};
@@ -44,7 +47,31 @@ pub enum LinkError {
 
 /// A shared connection.
 #[derive(Clone)]
-pub struct Link(Way);
+pub struct Link {
+    way: Way,
+    breaks: Breaks,
+}
+
+/// Counts broken connections.
+#[derive(Clone, Debug, Default)]
+struct Breaks(Arc<AtomicU64>);
+
+impl Breaks {
+    fn count(&self) {
+        self.0.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// What a connection tells: it counts its own end, before there is another.
+    fn listener(&self) -> impl Fn(PushInfo) -> Result<(), SendError> + Send + Sync + use<> {
+        let breaks = self.clone();
+        move |told| {
+            if told.kind == PushKind::Disconnection {
+                breaks.count();
+            }
+            Ok(())
+        }
+    }
+}
 
 #[derive(Clone)]
 enum Way {
@@ -70,17 +97,58 @@ impl Link {
                 })
             }
         };
+        let breaks = Breaks::default();
         let way = match &address.topology {
-            Topology::Single(server) => one(address, server, certificates).await,
-            Topology::Cluster(servers) => cluster(address, servers, certificates).await,
+            Topology::Single(server) => one(address, server, certificates, &breaks).await,
+            Topology::Cluster(servers) => cluster(address, servers, certificates, &breaks).await,
             Topology::Sentinel { sentinels, master } => {
-                named(address, sentinels, master, certificates).await
+                named(address, sentinels, master, certificates, &breaks).await
             }
         };
-        way.map(Self).map_err(|source| LinkError::Away {
+        let way = way.map_err(|source| LinkError::Away {
             address: address.to_string(),
             source,
-        })
+        })?;
+        Ok(Self { way, breaks })
+    }
+
+    /// How often a connection of it has broken. A question that was answered with this number unchanged was answered by
+    /// a server that had been there all the while.
+    pub fn breaks(&self) -> u64 {
+        self.breaks.0.load(Ordering::Acquire)
+    }
+
+    /// Which processes the servers are, in some fixed order: others than before may have forgotten what those last did.
+    ///
+    /// # Errors
+    /// A server that does not answer.
+    pub async fn identity(&mut self) -> RedisResult<Vec<String>> {
+        let mut info = redis::cmd("INFO");
+        info.arg("server");
+        let answers = match &mut self.way {
+            Way::Cluster(conn) => {
+                let all = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
+                match conn.route_command(info, all).await? {
+                    Value::Map(all) => all.into_iter().map(|(_, answer)| answer).collect(),
+                    Value::Array(all) => all,
+                    other => vec![other],
+                }
+            }
+            _ => vec![info.query_async(self).await?],
+        };
+        let mut processes = Vec::with_capacity(answers.len());
+        for answer in answers {
+            // In a cluster each answer stands beside its server's address.
+            let text = match answer {
+                Value::Array(mut pair) if pair.len() == 2 => pair.pop().unwrap_or(Value::Nil),
+                other => other,
+            };
+            let text: String = redis::from_redis_value(text)?;
+            let run = text.lines().find_map(|line| line.strip_prefix("run_id:"));
+            processes.extend(run.map(|run| run.trim().to_owned()));
+        }
+        processes.sort_unstable();
+        Ok(processes)
     }
 }
 
@@ -88,6 +156,7 @@ async fn one(
     address: &Address,
     server: &Server,
     certificates: Option<TlsCertificates>,
+    breaks: &Breaks,
 ) -> RedisResult<Way> {
     let info = address.info(server);
     let client = match certificates {
@@ -97,6 +166,7 @@ async fn one(
     let config = ConnectionManagerConfig::new()
         .set_connection_timeout(Some(CONNECT))
         .set_response_timeout(Some(ANSWER))
+        .set_push_sender(breaks.listener())
         .set_max_delay(Duration::from_secs(2));
     // The manager's own first connection is tried again and again; whoever starts wants to hear of a refusal at once.
     let first = AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT));
@@ -114,10 +184,13 @@ async fn cluster(
     address: &Address,
     servers: &[Server],
     certificates: Option<TlsCertificates>,
+    breaks: &Breaks,
 ) -> RedisResult<Way> {
     let mut builder = ClusterClientBuilder::new(servers.iter().map(|server| address.info(server)))
         .connection_timeout(CONNECT)
         .response_timeout(ANSWER)
+        .use_protocol(ProtocolVersion::RESP3)
+        .push_sender(breaks.listener())
         .retries(3);
     if let Some(username) = address.username() {
         builder = builder.username(username);
@@ -139,6 +212,7 @@ async fn named(
     sentinels: &[Server],
     master: &str,
     certificates: Option<TlsCertificates>,
+    breaks: &Breaks,
 ) -> RedisResult<Way> {
     let at = sentinels
         .iter()
@@ -168,6 +242,7 @@ async fn named(
     let named = Named {
         sentinels: Arc::new(tokio::sync::Mutex::new(builder.build()?)),
         current: Arc::default(),
+        breaks: breaks.clone(),
         db: address.db,
     };
     named.current().await?;
@@ -180,6 +255,7 @@ struct Named {
     sentinels: Arc<tokio::sync::Mutex<SentinelClient>>,
     /// With a number that tells it from the one before.
     current: Arc<Mutex<(u64, Option<MultiplexedConnection>)>>,
+    breaks: Breaks,
     db: i64,
 }
 
@@ -223,8 +299,8 @@ impl Named {
         });
         if is_gone {
             let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-            if current.0 == number {
-                current.1 = None;
+            if current.0 == number && current.1.take().is_some() {
+                self.breaks.count();
             }
         }
     }
@@ -261,7 +337,7 @@ impl ConnectionLike for Named {
 
 impl ConnectionLike for Link {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        match &mut self.0 {
+        match &mut self.way {
             Way::One(conn) => conn.req_packed_command(cmd),
             Way::Cluster(conn) => conn.req_packed_command(cmd),
             Way::Named(conn) => conn.req_packed_command(cmd),
@@ -274,7 +350,7 @@ impl ConnectionLike for Link {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        match &mut self.0 {
+        match &mut self.way {
             Way::One(conn) => conn.req_packed_commands(pipeline, offset, count),
             Way::Cluster(conn) => conn.req_packed_commands(pipeline, offset, count),
             Way::Named(conn) => conn.req_packed_commands(pipeline, offset, count),
@@ -282,7 +358,7 @@ impl ConnectionLike for Link {
     }
 
     fn get_db(&self) -> i64 {
-        match &self.0 {
+        match &self.way {
             Way::One(conn) => conn.get_db(),
             Way::Cluster(conn) => conn.get_db(),
             Way::Named(conn) => conn.get_db(),
@@ -292,7 +368,7 @@ impl ConnectionLike for Link {
 
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match &self.0 {
+        f.write_str(match &self.way {
             Way::One(_) => "Link(one)",
             Way::Cluster(_) => "Link(cluster)",
             Way::Named(_) => "Link(named)",
@@ -348,6 +424,8 @@ mod tests {
         .unwrap();
         let mut link = open(&redis.url(), None).await.unwrap();
         assert_eq!(shards(&mut link).await, 4);
+        let (before, breaks) = (link.identity().await.unwrap(), link.breaks());
+        assert_eq!(before.len(), 1);
         redis.kill().unwrap();
         deployment::find(&mut link).await.unwrap_err();
         redis.restart().unwrap();
@@ -355,6 +433,8 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert_eq!(shards(&mut link).await, 4);
+        assert!(link.breaks() > breaks, "a break is counted");
+        assert_ne!(link.identity().await.unwrap(), before);
         redis.kill().unwrap();
         let away = open(&redis.url(), None).await.unwrap_err();
         assert!(matches!(away, LinkError::Away { .. }), "{away}");
@@ -366,6 +446,7 @@ mod tests {
         let one = cluster.urls()[0].replace("redis://", "redis+cluster://");
         let mut link = open(&one, None).await.unwrap();
         assert_eq!(shards(&mut link).await, 4);
+        assert_eq!(link.identity().await.unwrap().len(), 3);
     }
 
     #[tokio::test]
