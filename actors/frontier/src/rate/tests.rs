@@ -1,5 +1,6 @@
 //! What the rates promise: the reckoning by tables and on simulated nodes, and the script held against it.
 
+mod nodes;
 mod reckoning;
 mod script;
 
