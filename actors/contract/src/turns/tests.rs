@@ -234,3 +234,99 @@ async fn whoever_waits_is_heard_of() {
     let _waits = stand.waits();
     assert!(poll(heard.as_mut()));
 }
+
+/// Threads that take turns, give them up at any moment, and let them fall: each slot is one request at most.
+#[test]
+fn no_slot_is_spent_twice_whatever_becomes_of_those_who_wait() {
+    const SLOTS: u32 = 5_000;
+    let seed = Clock::machine().boot().0;
+    println!("seed {seed}");
+    let clock = Clock::machine();
+    let turns = Turns::new(clock.clone());
+    let done = Arc::new(AtomicBool::new(false));
+    let fetcher = |n: u64| {
+        let (turns, done) = (turns.clone(), done.clone());
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .build();
+            let local = tokio::task::LocalSet::new();
+            let task = |n: u64| {
+                let (turns, done) = (turns.clone(), done.clone());
+                let mut chance = crate::clock::Chance::seeded(seed ^ n);
+                async move {
+                    let mut spent = 0_u64;
+                    while !done.load(Ordering::Relaxed) {
+                        let patience = Duration::from_micros(chance.draw() % 3_000);
+                        match tokio::time::timeout(patience, turns.turn()).await {
+                            Ok(turn) if chance.draw() % 4 > 0 && turns.holds(&turn) => {
+                                turn.spend();
+                                spent += 1;
+                            }
+                            Ok(_) | Err(_) => {}
+                        }
+                        tokio::task::yield_now().await;
+                    }
+                    spent
+                }
+            };
+            let tasks: Vec<_> = (0..16)
+                .map(|m| local.spawn_local(task(n * 16 + m)))
+                .collect();
+            local.block_on(&runtime.unwrap(), async {
+                let mut spent = 0;
+                for task in tasks {
+                    spent += task.await.unwrap();
+                }
+                spent
+            })
+        })
+    };
+    let threads: Vec<_> = (0..4).map(fetcher).collect();
+    let (mut spent, mut lapsed) = (0_u64, 0);
+    let mut look = |turns: &Turns| {
+        let demand = turns.demand();
+        spent += u64::from(demand.spent);
+        lapsed += demand.lapsed;
+        spent + lapsed
+    };
+    let step_ns = 20_000;
+    for at in 0..SLOTS / 50 {
+        let now = StoreTime(1_000_000);
+        let grant = Grant::Slots(Slots {
+            granted: 50,
+            start: now,
+            step_ns,
+            booked: now,
+            booked_step_ns: step_ns,
+            share: now,
+        });
+        let versions = Versions::default();
+        turns.take(
+            &Reserved {
+                now,
+                versions,
+                grant,
+            },
+            clock.boot(),
+        );
+        while look(&turns) < u64::from(at) * 50 {
+            std::thread::yield_now();
+        }
+    }
+    while look(&turns) < u64::from(SLOTS) {
+        std::thread::yield_now();
+    }
+    done.store(true, Ordering::Relaxed);
+    let taken: u64 = threads
+        .into_iter()
+        .map(|thread| thread.join().unwrap())
+        .sum();
+    assert_eq!(
+        look(&turns),
+        u64::from(SLOTS),
+        "slots are spent or lapse, once"
+    );
+    assert_eq!((taken, turns.load().held), (spent, 0));
+    assert!(spent > u64::from(SLOTS) / 2, "{spent} spent");
+}
