@@ -11,7 +11,7 @@ use contract::clock::{Boot, Chance, Clock};
 use contract::outbox::{Outbox, OutboxError};
 use contract::rate::{AHEAD, Grant, Reserve, Reserved, StoreTime};
 use contract::turns::Turns;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::events;
 
@@ -23,8 +23,10 @@ const LOOK: Duration = Duration::from_millis(500);
 const WAIT_MAX: Duration = Duration::from_secs(1);
 /// Between two questions while the store fails.
 const RETRY: Duration = Duration::from_millis(200);
-/// What the store said last holds for so long.
-const SILENCE: Duration = Duration::from_millis(1_500);
+/// What the store said last holds for so long, and for one more question: less than two seconds in all.
+const SILENCE: Duration = Duration::from_millis(1_000);
+/// An answer that takes longer is none.
+const ANSWER: Duration = Duration::from_millis(500);
 
 /// The loop, and what it goes by.
 pub struct Reserving {
@@ -55,7 +57,9 @@ impl Reserving {
             let mut demand = self.turns.demand();
             if demand.want() == 0 && heard.limited && !heard.failing {
                 self.turns.wanted().await;
-                demand.waiting = self.turns.demand().waiting;
+                let lapsed = demand.lapsed;
+                demand = self.turns.demand();
+                demand.lapsed += lapsed;
             }
             let want = demand.want();
             let sent = self.clock.boot();
@@ -65,7 +69,8 @@ impl Reserving {
                 last: heard.last,
                 share: heard.share,
             };
-            let pause = match self.door.ask(ask).await {
+            let answer = timeout(ANSWER, self.door.ask(ask)).await;
+            let pause = match answer.unwrap_or(Err(OutboxError::TooSlow("frontier"))) {
                 Ok(Ok(reserved)) => {
                     self.turns.take(&reserved, sent);
                     heard.take(&reserved, want, sent);
@@ -129,6 +134,12 @@ fn pause(reserved: &Reserved) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::VecDeque;
+
+    use actix::prelude::*;
+    use contract::admit::FrontierError;
+    use contract::clock::Wall;
+    use contract::outbox::Work;
     use contract::rate::{Slots, Versions};
 
     #[test]
@@ -162,5 +173,68 @@ mod tests {
             grant: Grant::Unlimited,
         };
         assert_eq!(pause(&unlimited), LOOK);
+    }
+
+    const UNLIMITED: Reserved = Reserved {
+        now: StoreTime(1),
+        versions: Versions {
+            cluster: 1,
+            crawl: 1,
+        },
+        grant: Grant::Unlimited,
+    };
+
+    /// A frontier that answers so, and then fails; each question takes 300 ms.
+    struct Room(VecDeque<Option<Reserved>>, Clock);
+
+    impl Actor for Room {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<Work<Reserve>> for Room {
+        type Result = MessageResult<Work<Reserve>>;
+
+        fn handle(&mut self, work: Work<Reserve>, _: &mut Self::Context) -> Self::Result {
+            assert_eq!((work.item.want, work.item.weight), (0, 3));
+            self.1.advance(Duration::from_millis(300));
+            let answer = self.0.pop_front().flatten();
+            MessageResult(answer.ok_or_else(|| FrontierError::Store("away".into())))
+        }
+    }
+
+    #[actix::test]
+    async fn a_silent_store_closes_what_was_unlimited_until_it_speaks_again() {
+        tokio::time::pause();
+        let clock = Clock::manual(Wall(0));
+        let (turns, none) = (Turns::new(clock.clone()), None);
+        let says = [
+            Some(UNLIMITED),
+            none,
+            Some(UNLIMITED),
+            none,
+            none,
+            none,
+            Some(UNLIMITED),
+        ];
+        let room = Room(says.into(), clock.clone()).start();
+        let patience = Duration::from_secs(30);
+        let reserving = Reserving {
+            turns: turns.clone(),
+            door: Outbox::new("reserve", vec![room.recipient()], 1, patience),
+            clock: clock.clone(),
+            weight: 3,
+        };
+        let began = clock.boot();
+        actix_rt::spawn(reserving.keep());
+        // How the turns stood after each question.
+        let mut open = Vec::new();
+        for question in 1..=7 {
+            while clock.boot() < began.after(question * Duration::from_millis(300)) {
+                sleep(Duration::from_millis(1)).await;
+            }
+            sleep(Duration::from_millis(1)).await;
+            open.push(turns.try_turn().is_some());
+        }
+        assert_eq!(open, [true, true, true, true, true, false, true]);
     }
 }

@@ -259,7 +259,7 @@ fn no_slot_is_spent_twice_whatever_becomes_of_those_who_wait() {
                     while !done.load(Ordering::Relaxed) {
                         let patience = Duration::from_micros(chance.draw() % 3_000);
                         match tokio::time::timeout(patience, turns.turn()).await {
-                            Ok(turn) if chance.draw() % 4 > 0 && turns.holds(&turn) => {
+                            Ok(turn) if !chance.draw().is_multiple_of(4) && turns.holds(&turn) => {
                                 turn.spend();
                                 spent += 1;
                             }
