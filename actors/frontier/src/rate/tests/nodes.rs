@@ -176,7 +176,8 @@ fn nodes_share_alike_and_leave_nothing_unused() {
         obeys(&mut fleet.due(0), rate, 0, 1);
         got
     }
-    for seed in 0..8 {
+    // One for each shape.
+    for seed in 0..4 {
         for (rate, count) in [(100, 2), (400, 8), (1_000, 8), (10_000, 16), (100_000, 100)] {
             let got = check(rate, &vec![ALL; count], seed);
             assert!(
@@ -209,7 +210,7 @@ fn crawls_of_one_cluster_together_keep_its_rate_however_late_their_slots_are_use
         let mut chance = Chance::seeded(seed);
         let mut use_all = |nodes: &[usize]| -> Vec<u64> {
             let slots = nodes.iter().flat_map(|n| fleet.nodes[*n].got.clone());
-            let late = chance.draw() % 2 == 0;
+            let late = chance.draw().is_multiple_of(2);
             // The first or second half of every 400 ms is made as full as can be.
             let used = slots.filter(|(due, end)| due < end).map(|(due, end)| {
                 let pushed = (due / MS) % 400 < 200;

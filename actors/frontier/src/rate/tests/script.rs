@@ -2,7 +2,7 @@
 
 use contract::fleet::CrawlNumber;
 use contract::rate::{RateScope, Versions};
-use kit::redis::{Redis, RedisOptions};
+use kit::redis::{Redis, RedisCluster, RedisOptions};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use redis::Script;
@@ -12,6 +12,8 @@ use super::super::gcra::{Meter, reserve};
 use super::super::shared::{RESERVE_LUA, RedisRates};
 use super::super::{RateError, RateStore};
 use super::*;
+use crate::fleet::address::Address;
+use crate::fleet::link::Link;
 
 async fn server() -> (Redis, MultiplexedConnection) {
     let redis = Redis::start(RedisOptions::default()).unwrap();
@@ -236,4 +238,24 @@ async fn what_a_later_program_wrote_is_left_alone() {
     assert!(told(error).contains("schema 2 of {rate}:all"));
     let error = rates.limit(RateScope::Cluster).await.unwrap_err();
     assert!(told(error).contains("schema 2"));
+}
+
+#[tokio::test]
+async fn a_cluster_books_in_both_rates_at_once() {
+    let cluster = RedisCluster::start(3, 0).unwrap();
+    let url = cluster.urls()[0].replace("redis://", "redis+cluster://");
+    let address = Address::parse(&url).unwrap();
+    let link = Link::open(&address, None).await.unwrap();
+    let rates = RedisRates::new(link, CrawlNumber(7));
+    let both = [
+        (RateScope::Cluster, limit("100/s", 4)),
+        (RateScope::Crawl, limit("20/s", 1)),
+    ];
+    for (scope, limit) in both {
+        assert_eq!(rates.begin(scope, limit).await.unwrap(), 1);
+        assert_eq!(rates.limit(scope).await.unwrap(), Some((limit, 1)));
+    }
+    let booked = slots(&rates.reserve(ask(2)).await.unwrap());
+    let steps = (booked.step_ns, booked.booked_step_ns);
+    assert_eq!((booked.granted, steps), (2, (50_000_000, 10_000_000)));
 }
