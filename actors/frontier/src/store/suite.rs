@@ -65,9 +65,11 @@ pub(crate) trait Subject {
     type Store: Store;
     /// Where the model must follow it.
     const WAYS: Ways;
-    /// Whether it may say this of the next claim, where the model says that.
+    /// Whether it may say this of the next claim, where the model says that. It may look once more at another fetcher's
+    /// host that then turns out to have no room; never at once, and never too late.
     fn may_say(found: Option<Duration>, wanted: Option<Duration>) -> bool {
-        found == wanted
+        let sooner = |found: Duration| !found.is_zero() && wanted.is_none_or(|w| found < w);
+        found == wanted || found.is_some_and(sooner)
     }
     /// Whether the act means to it what it means to the model.
     fn knows(_: &Act) -> bool {

@@ -7,33 +7,33 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use contract::admit::{Admit, Admitted};
-use contract::clock::{Boot, Chance, micros, millis};
+use contract::clock::{Chance, micros, millis};
 use contract::codec;
 use contract::host::Host;
 use contract::lease::{Extend, Release, Schedule};
 use contract::link::{Link, LinkKind};
 use contract::page::Fate;
-use contract::settle::{Settle, Settles};
+use contract::settle::{Settle, Settled, Settles};
 use futures_util::future::join_all;
 use redis::Cmd;
 use tokio::sync::oneshot;
 
 use super::batch::{Answer, Call, FateArg, LINKS_MAX, LinkArg, Op, Request, Unit, calls};
 use super::claims::Claiming;
-use super::scripts::{Trouble, call, odd};
+use super::scripts::{Trouble, broken, odd};
 use super::shape::Shape;
 use super::{Core, locked};
 use crate::error::StoreError;
 use crate::politeness;
-use crate::store::Taken;
 use crate::store::element::{QueuedRef, encode_alone};
 use crate::store::recent::Recent;
 
 /// A store that does not answer is asked again for so long; less than its asker's own patience.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 const WAIT_FIRST: Duration = Duration::from_millis(50);
 const WAIT_MAX: Duration = Duration::from_secs(2);
 /// The version of a stored robots.txt.
@@ -44,6 +44,8 @@ type Told = oneshot::Sender<Result<Answer, Trouble>>;
 /// See the module.
 pub(super) struct Applying {
     recent: Mutex<Recent>,
+    /// How often the connection had broken when that was last filled.
+    breaks: AtomicU64,
     waiting: Mutex<Vec<(Request, Told)>>,
     /// Held while calls are under way.
     turn: tokio::sync::Mutex<()>,
@@ -53,6 +55,7 @@ impl Applying {
     pub(super) fn new(memory_bytes: u64) -> Self {
         Self {
             recent: Mutex::new(Recent::with_bytes(memory_bytes)),
+            breaks: AtomicU64::new(0),
             waiting: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
         }
@@ -73,78 +76,112 @@ impl Applying {
         claiming: &Claiming,
         admit: &Admit,
     ) -> Result<Admitted, StoreError> {
-        let mut sent = Sent::default();
-        let mut request = Request::default();
+        let (mut together, mut sent) = (HashSet::new(), Vec::new());
+        let mut request = self.begin(core);
         let links = admit.links.iter().map(|link| (link, &*admit.via));
-        for (shard, ops) in self.links(core.shape, links, admit.force, &mut sent)? {
+        for (shard, ops) in self.links(core.shape, links, admit.force, &mut together, &mut sent)? {
             request.then.extend(parts(shard, ops));
+        }
+        if request.then.is_empty() {
+            // All are known, if the servers are still those that said so.
+            core.confirm(request.breaks).await.map_err(|trouble| {
+                self.forget();
+                StoreError::from(trouble)
+            })?;
         }
         let answer = self.ask(core, claiming, request).await?;
         self.remember(&sent);
-        Ok(sent.admitted(admit.links.len(), answer.new))
+        let all = u64::try_from(admit.links.len()).unwrap_or(u64::MAX);
+        Ok(Admitted {
+            new: answer.new,
+            known: all - answer.new,
+        })
     }
 
+    /// Settles pages, those whose shards answer within `patience`; of the others there is no answer.
     pub(super) async fn settle(
         &self,
         core: &Core,
         claiming: &Claiming,
         settles: &[Settle],
-    ) -> Result<Taken, StoreError> {
-        insist(core, async || {
-            self.settle_once(core, claiming, settles).await
-        })
-        .await
+        patience: Duration,
+    ) -> Result<Settling, StoreError> {
+        let end = core.clock.boot().after(patience);
+        let mut settling = Settling {
+            answers: vec![None; settles.len()],
+            links: Admitted::default(),
+        };
+        let mut waits = Waits::default();
+        let mut open: Vec<usize> = (0..settles.len()).collect();
+        loop {
+            let mut together = HashSet::new();
+            let (mut requests, mut sent) = (Vec::new(), Vec::new());
+            for &nth in &open {
+                let (request, fresh) = self.page(core, &settles[nth], &mut together)?;
+                requests.push(request);
+                sent.push(fresh);
+            }
+            let answers = self.ask_all(core, claiming, requests).await?;
+            let mut again = Vec::new();
+            for ((nth, sent), answer) in open.into_iter().zip(sent).zip(answers) {
+                match answer {
+                    Ok(answer) => {
+                        self.remember(&sent);
+                        let all = u64::try_from(settles[nth].links.len()).unwrap_or(u64::MAX);
+                        settling.links.new += answer.new;
+                        settling.links.known += all - answer.new;
+                        settling.answers[nth] = Some(answer.settled.unwrap_or(Settled::Applied));
+                    }
+                    Err(error) if error.may_pass() => again.push(nth),
+                    Err(error) => return Err(error),
+                }
+            }
+            if again.is_empty() || core.clock.boot() >= end {
+                return Ok(settling);
+            }
+            open = again;
+            waits.next(core).await;
+        }
     }
 
-    async fn settle_once(
+    /// One page's request, and the fingerprints that it carries; those in `together` go with another page of the batch.
+    fn page(
         &self,
         core: &Core,
-        claiming: &Claiming,
-        settles: &[Settle],
-    ) -> Result<Taken, StoreError> {
-        let mut sent = Sent::default();
-        let mut request = Request::default();
-        for (nth, settle) in settles.iter().enumerate() {
-            let home = core.shape.shard(settle.host.area());
-            let links = settle.links.iter().map(|link| (link, &*settle.via));
-            let mut unit = Unit {
-                shard: home,
-                ops: Vec::new(),
-            };
-            for (shard, ops) in self.links(core.shape, links, false, &mut sent)? {
-                let mut parts = parts(shard, ops);
-                if shard == home
-                    && let Some(last) = parts.pop()
-                {
-                    unit.ops = last.ops;
-                }
-                // Links of other shards, and those that are too many for one step, go ahead.
-                request.before.extend(parts);
-            }
-            if let Some(op) = op_of(settle, nth)? {
-                match core.shape.shard(op.host().area()) {
-                    shard if shard == home => unit.ops.push(op),
-                    shard => request.before.push(Unit {
-                        shard,
-                        ops: vec![op],
-                    }),
-                }
-            }
-            if !unit.ops.is_empty() {
-                request.then.push(unit);
-            }
-        }
-        let answer = self.ask(core, claiming, request).await?;
-        self.remember(&sent);
-        let all = settles.iter().map(|settle| settle.links.len()).sum();
-        let mut taken = Taken {
-            answers: vec![contract::settle::Settled::Applied; settles.len()],
-            links: sent.admitted(all, answer.new),
+        settle: &Settle,
+        together: &mut HashSet<u64>,
+    ) -> Result<(Request, Vec<u64>), StoreError> {
+        let mut request = self.begin(core);
+        let home = core.shape.shard(settle.host.area());
+        let links = settle.links.iter().map(|link| (link, &*settle.via));
+        let mut unit = Unit {
+            shard: home,
+            ops: Vec::new(),
         };
-        for (nth, settled) in answer.settled {
-            taken.answers[nth] = settled;
+        let mut sent = Vec::new();
+        for (shard, ops) in self.links(core.shape, links, false, together, &mut sent)? {
+            let mut parts = parts(shard, ops);
+            if shard == home
+                && let Some(last) = parts.pop()
+            {
+                unit.ops = last.ops;
+            }
+            // Links of other shards, and those that are too many for one step, go ahead.
+            request.before.extend(parts);
         }
-        Ok(taken)
+        if let Some(op) = op_of(settle)? {
+            match core.shape.shard(op.host().area()) {
+                shard if shard == home => unit.ops.push(op),
+                shard => request.before.push(Unit {
+                    shard,
+                    ops: vec![op],
+                }),
+            }
+        }
+        if !unit.ops.is_empty() {
+            request.then.push(unit);
+        }
+        Ok((request, sent))
     }
 
     pub(super) async fn extend(
@@ -158,7 +195,7 @@ impl Applying {
             token: lease.token,
         };
         let answer = self
-            .ask(core, claiming, single(core.shape, op, &lease.host))
+            .ask(core, claiming, single(core, op, &lease.host))
             .await?;
         Ok(answer.extended)
     }
@@ -179,7 +216,7 @@ impl Applying {
                 handed: release.handed,
                 ago_us: ago.map(micros),
             };
-            let request = single(core.shape, op, &release.host);
+            let request = single(core, op, &release.host);
             self.ask(core, claiming, request).await.map(drop)
         })
         .await
@@ -197,7 +234,7 @@ impl Applying {
                 delay_ms: wants.delay.map(millis),
                 rest_ms: wants.rest.map(millis),
             };
-            let request = single(core.shape, op, &wants.host);
+            let request = single(core, op, &wants.host);
             self.ask(core, claiming, request).await.map(drop)
         })
         .await
@@ -209,7 +246,8 @@ impl Applying {
         shape: Shape,
         links: impl Iterator<Item = (&'a Link, &'a str)>,
         force: bool,
-        sent: &mut Sent,
+        together: &mut HashSet<u64>,
+        sent: &mut Vec<u64>,
     ) -> Result<Vec<(u16, Vec<Op>)>, StoreError> {
         let mut recent = locked(&self.recent);
         let mut by_shard: Vec<(u16, Vec<Op>)> = Vec::new();
@@ -218,10 +256,11 @@ impl Applying {
             let seed = link.kind == LinkKind::Seed;
             let fingerprint = link.fingerprint.0;
             let is_plain = !seed && !force;
-            if is_plain && (recent.contains(fingerprint) || sent.fresh.contains(&fingerprint)) {
+            if is_plain && (recent.contains(fingerprint) || together.contains(&fingerprint)) {
                 continue;
             }
-            sent.fresh.insert(fingerprint);
+            together.insert(fingerprint);
+            sent.push(fingerprint);
             let queued = QueuedRef {
                 url: &link.url,
                 kind: link.kind,
@@ -258,36 +297,71 @@ impl Applying {
         Ok(by_shard)
     }
 
-    fn remember(&self, sent: &Sent) {
+    /// What is remembered may be unknown to the servers.
+    fn forget(&self) {
+        locked(&self.recent).clear();
+    }
+
+    /// A request that is filtered by what the servers of now have answered.
+    fn begin(&self, core: &Core) -> Request {
+        let breaks = core.link.breaks();
+        if self.breaks.swap(breaks, Ordering::AcqRel) != breaks {
+            self.forget();
+        }
+        Request {
+            breaks,
+            ..Request::default()
+        }
+    }
+
+    fn remember(&self, sent: &[u64]) {
         let mut recent = locked(&self.recent);
-        sent.fresh
-            .iter()
+        sent.iter()
             .for_each(|&fingerprint| recent.insert(fingerprint));
     }
 
-    /// Has the request done, together with others that wait.
     async fn ask(
         &self,
         core: &Core,
         claiming: &Claiming,
         request: Request,
     ) -> Result<Answer, StoreError> {
-        let (tell, mut told) = oneshot::channel();
-        locked(&self.waiting).push((request, tell));
-        let _turn = self.turn.lock().await;
-        let answer = match told.try_recv() {
-            Ok(answer) => answer,
-            Err(_) => {
-                let gathered = std::mem::take(&mut *locked(&self.waiting));
-                self.send(core, claiming, gathered).await?;
-                // Its own request was among those that were just answered.
-                told.await.map_err(|_| odd("request"))?
-            }
-        };
-        answer.map_err(|trouble| {
-            locked(&self.recent).clear();
-            StoreError::from(trouble)
-        })
+        let mut answers = self.ask_all(core, claiming, vec![request]).await?;
+        answers.pop().unwrap_or(Err(odd("request")))
+    }
+
+    /// Has the requests done, together with others that wait.
+    async fn ask_all(
+        &self,
+        core: &Core,
+        claiming: &Claiming,
+        requests: Vec<Request>,
+    ) -> Result<Vec<Result<Answer, StoreError>>, StoreError> {
+        let (asked, told): (Vec<_>, Vec<_>) = requests
+            .into_iter()
+            .map(|request| {
+                let (tell, told) = oneshot::channel();
+                ((request, tell), told)
+            })
+            .unzip();
+        locked(&self.waiting).extend(asked);
+        let turn = self.turn.lock().await;
+        // Those that wait at once have all been taken along by somebody else, or none.
+        let gathered = std::mem::take(&mut *locked(&self.waiting));
+        if !gathered.is_empty() {
+            self.send(core, claiming, gathered).await?;
+        }
+        drop(turn);
+        let mut answers = Vec::with_capacity(told.len());
+        for told in told {
+            // Whoever took it along and was dropped has not answered it.
+            let answer = told.await.unwrap_or_else(|_| Err(broken()));
+            answers.push(answer.map_err(|trouble| {
+                self.forget();
+                trouble.into()
+            }));
+        }
+        Ok(answers)
     }
 
     async fn send(
@@ -298,7 +372,10 @@ impl Applying {
     ) -> Result<(), StoreError> {
         let (mut requests, told): (Vec<_>, Vec<_>) = gathered.into_iter().unzip();
         let mut answers: Vec<Answer> = requests.iter().map(|_| Answer::default()).collect();
-        let mut failed: Vec<Option<Trouble>> = vec![None; requests.len()];
+        // What was left out because another server knew it must be sent again.
+        let breaks = core.link.breaks();
+        let outdated = |request: &Request| (request.breaks != breaks).then(broken);
+        let mut failed: Vec<Option<Trouble>> = requests.iter().map(outdated).collect();
         for ahead in [true, false] {
             let mut units = Vec::new();
             for (number, request) in requests.iter_mut().enumerate() {
@@ -312,13 +389,17 @@ impl Applying {
                 }
             }
             let calls = calls(units);
-            let asked = calls.iter().map(|one| apply(core, one));
-            for (one, answer) in calls.iter().zip(join_all(asked).await) {
+            let asked = calls.iter().map(|one| core.apply(one, breaks));
+            let told = join_all(asked).await;
+            for (one, answer) in calls.into_iter().zip(told) {
                 claiming.touched(one.shard, &core.clock);
                 match answer {
                     Ok(answer) => {
                         let ended = one.read(answer, &mut answers).ok_or(odd("apply"))?;
                         claiming.leases_ended(&ended);
+                        if ahead {
+                            core.reach.keep(&core.clock, [one.into_links()]);
+                        }
                     }
                     Err(trouble) => {
                         one.requests()
@@ -341,52 +422,51 @@ async fn insist<T>(
     mut ask: impl AsyncFnMut() -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
     let end = core.clock.boot().after(PATIENCE);
-    let mut wait = WAIT_FIRST;
+    let mut waits = Waits::default();
     loop {
         match ask().await {
-            Err(error) if error.may_pass() && core.clock.boot() < end => {
-                let mut chance = Chance::seeded(micros(core.clock.boot().since(Boot::default())));
-                tokio::time::sleep(chance.jitter(wait)).await;
-                wait = (wait * 2).min(WAIT_MAX);
-            }
+            Err(error) if error.may_pass() && core.clock.boot() < end => waits.next(core).await,
             done => return done,
         }
     }
 }
 
-async fn apply(core: &Core, one: &Call) -> Result<redis::Value, Trouble> {
-    let rules = core.rules();
-    let args = |cmd: &mut Cmd| {
-        cmd.arg(core.shape.crawl.0)
+/// Waits that grow.
+#[derive(Default)]
+struct Waits(u32);
+
+impl Waits {
+    async fn next(&mut self, core: &Core) {
+        let wait = WAIT_FIRST.saturating_mul(1 << self.0.min(16)).min(WAIT_MAX);
+        self.0 += 1;
+        let mut chance = Chance::seeded(core.clock.boot().0);
+        tokio::time::sleep(chance.jitter(wait)).await;
+    }
+}
+
+/// How far pages were settled.
+pub(super) struct Settling {
+    /// One for each page; none where its shards did not answer.
+    pub(super) answers: Vec<Option<Settled>>,
+    pub(super) links: Admitted,
+}
+
+impl Core {
+    /// The arguments of `lua/apply.lua` for this call.
+    pub(super) fn apply_args(&self, one: &Call, cmd: &mut Cmd) {
+        let rules = self.rules();
+        cmd.arg(self.shape.crawl.0)
             .arg(rules.tries_max)
             .arg(millis(rules.delay))
             .arg(millis(rules.lease))
             .arg(millis(rules.ring));
         one.write(cmd);
-    };
-    call(
-        &core.link,
-        &core.scripts.apply,
-        &Shape::gate(one.shard),
-        args,
-    )
-    .await
-}
+    }
 
-/// What of a request's links was sent.
-#[derive(Default)]
-struct Sent {
-    fresh: HashSet<u64>,
-}
-
-impl Sent {
-    /// Of all links, these were new; those that were not sent were known.
-    fn admitted(&self, all: usize, new: u64) -> Admitted {
-        let all = u64::try_from(all).unwrap_or(u64::MAX);
-        Admitted {
-            new,
-            known: all - new,
-        }
+    async fn apply(&self, one: &Call, since: u64) -> Result<redis::Value, Trouble> {
+        let args = |cmd: &mut Cmd| self.apply_args(one, cmd);
+        self.ask(one.shard, &self.scripts.apply, Some(since), args)
+            .await
     }
 }
 
@@ -425,18 +505,19 @@ fn parts(shard: u16, ops: Vec<Op>) -> Vec<Unit> {
     units
 }
 
-fn single(shape: Shape, op: Op, host: &Host) -> Request {
-    let shard = shape.shard(host.area());
+fn single(core: &Core, op: Op, host: &Host) -> Request {
+    let shard = core.shape.shard(host.area());
     Request {
-        before: Vec::new(),
         then: vec![Unit {
             shard,
             ops: vec![op],
         }],
+        before: Vec::new(),
+        breaks: core.link.breaks(),
     }
 }
 
-fn op_of(settle: &Settle, nth: usize) -> Result<Option<Op>, StoreError> {
+fn op_of(settle: &Settle) -> Result<Option<Op>, StoreError> {
     let host = settle.host.clone();
     Ok(match &settle.what {
         Settles::Beside => None,
@@ -466,7 +547,6 @@ fn op_of(settle: &Settle, nth: usize) -> Result<Option<Op>, StoreError> {
                 }
             };
             Some(Op::Settle {
-                nth,
                 host,
                 token: settle.token,
                 position,

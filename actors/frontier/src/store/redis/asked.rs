@@ -18,6 +18,7 @@ use super::scripts::odd;
 use super::shape::Shape;
 use crate::error::StoreError;
 use crate::fleet::configs;
+use crate::fleet::crawls::Crawl;
 use crate::store::element::decode_alone;
 use crate::store::machine::{CLASSES, RETRY};
 use crate::store::{QueuePlace, QueuedAt, StoredConfig};
@@ -28,8 +29,7 @@ const TOLD_TOGETHER: usize = 256;
 const BY: &str = "crawl";
 
 async fn ask<T: FromRedisValue>(core: &Core, cmd: Cmd) -> Result<T, StoreError> {
-    let mut link = core.link.clone();
-    cmd.query_async(&mut link).await.map_err(StoreError::from)
+    core.plain(cmd).await.map_err(StoreError::from)
 }
 
 impl From<RedisError> for StoreError {
@@ -39,7 +39,7 @@ impl From<RedisError> for StoreError {
 }
 
 /// Makes the crawl's part of every shard, where it is missing.
-pub(super) async fn begin(core: &Core) -> Result<(), StoreError> {
+async fn begin(core: &Core) -> Result<(), StoreError> {
     let begun = (0..core.shape.shards).map(|shard| async move {
         let mut gate = redis::cmd("HGET");
         gate.arg(Shape::gate(shard)).arg("v");
@@ -344,4 +344,37 @@ async fn elements(
         .arg(-1);
     let all: Vec<Vec<u8>> = ask(core, range).await?;
     Ok(all.into_iter().map(|element| (0, element)).collect())
+}
+
+impl Core {
+    /// Makes the crawl's part of the shards, and looks at the server that holds them: one that was started a short while
+    /// ago may have forgotten leases that others still work under, unless the crawl is younger than it.
+    pub(super) async fn settle_in(&self, crawl: &Crawl) -> Result<(), StoreError> {
+        begin(self).await?;
+        let mut info = redis::cmd("INFO");
+        info.arg("server");
+        let told: String = match ask::<redis::Value>(self, info).await? {
+            // Of a cluster's servers the youngest counts; its answers come in one.
+            redis::Value::Map(all) => all
+                .into_iter()
+                .filter_map(|(_, one)| redis::from_redis_value::<String>(one).ok())
+                .collect(),
+            one => redis::from_redis_value(one).map_err(|_| odd("server"))?,
+        };
+        let seconds = |field: &str| -> Option<u64> {
+            let lines = told.lines().filter_map(|line| line.strip_prefix(field));
+            lines.filter_map(|value| value.trim().parse().ok()).min()
+        };
+        let (up, now_us) = (seconds("uptime_in_seconds:"), seconds("server_time_usec:"));
+        let lease = self.rules().lease;
+        if let (Some(up), Some(now_us)) = (up.map(Duration::from_secs), now_us) {
+            // It tells whole seconds.
+            let up_most = up + Duration::from_secs(1);
+            let started_ms = (now_us / 1_000).saturating_sub(contract::clock::millis(up_most));
+            if up < lease && crawl.made_ms < started_ms {
+                self.reach.close(&self.clock, lease - up);
+            }
+        }
+        Ok(())
+    }
 }

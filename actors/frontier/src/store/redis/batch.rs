@@ -49,8 +49,6 @@ pub(super) enum Op {
         record: Vec<u8>,
     },
     Settle {
-        /// Which of its request's.
-        nth: usize,
         host: Host,
         token: Token,
         position: u32,
@@ -83,6 +81,8 @@ pub(super) struct Unit {
 /// A verb's work: `before` is answered by all shards before any of `then` is sent.
 #[derive(Debug, Default)]
 pub(super) struct Request {
+    /// How often the connection had broken when it was decided which links need not be sent.
+    pub(super) breaks: u64,
     pub(super) before: Vec<Unit>,
     pub(super) then: Vec<Unit>,
 }
@@ -92,7 +92,8 @@ pub(super) struct Request {
 pub(super) struct Answer {
     /// Links that were new.
     pub(super) new: u64,
-    pub(super) settled: Vec<(usize, Settled)>,
+    /// How its settle was taken, if it had one.
+    pub(super) settled: Option<Settled>,
     pub(super) extended: bool,
 }
 
@@ -155,6 +156,15 @@ impl Op {
 }
 
 impl Call {
+    /// The links that it carried.
+    pub(super) fn into_links(self) -> Unit {
+        let ops = self.ops.into_iter().map(|(_, op)| op);
+        Unit {
+            shard: self.shard,
+            ops: ops.filter(|op| matches!(op, Op::Links { .. })).collect(),
+        }
+    }
+
     /// The requests that have a part in it.
     pub(super) fn requests(&self) -> impl Iterator<Item = usize> + '_ {
         self.ops.iter().map(|(request, _)| *request)
@@ -255,16 +265,14 @@ impl Call {
         for ((request, _), new) in of(|op| matches!(op, Op::Links { .. })).zip(new) {
             answers[*request].new += new;
         }
-        for ((request, op), settled) in of(|op| matches!(op, Op::Settle { .. })).zip(settled) {
+        for ((request, _), settled) in of(|op| matches!(op, Op::Settle { .. })).zip(settled) {
             let settled = match settled.as_str() {
                 "A" => Settled::Applied,
                 "D" => Settled::Duplicate,
                 "F" => Settled::Fenced,
                 _ => return None,
             };
-            if let Op::Settle { nth, .. } = op {
-                answers[*request].settled.push((*nth, settled));
-            }
+            answers[*request].settled = Some(settled);
         }
         for ((request, _), extended) in of(|op| matches!(op, Op::Extend { .. })).zip(extended) {
             answers[*request].extended = extended == 1;

@@ -20,7 +20,6 @@ use redis::{Cmd, Value};
 
 use super::apply::ROBOTS_VERSION;
 use super::scripts::{Trouble, call, odd};
-use super::shape::Shape;
 use super::{Core, locked};
 use crate::error::StoreError;
 use crate::events;
@@ -72,6 +71,10 @@ impl Claiming {
     /// Leases hosts of the taker's own shards, and of others where those have waited too long for theirs.
     pub(super) async fn claim(&self, core: &Core, claim: Claim) -> Result<Claimed, StoreError> {
         let mut claimed = Claimed::default();
+        if let Some(wait) = core.reach.closed(&core.clock) {
+            claimed.next_due = Some(wait);
+            return Ok(claimed);
+        }
         for own in [true, false] {
             let mut due = self.due(core, claim.taker, own);
             while claimed.leases.len() < claim.hosts && !due.is_empty() {
@@ -208,7 +211,7 @@ impl Claiming {
                 .arg(held.1);
         };
         let asked_at = core.clock.boot();
-        let answer = call(&core.link, &core.scripts.claim, &Shape::gate(shard), args).await;
+        let answer = core.ask(shard, &core.scripts.claim, None, args).await;
         let (leases, alone) = match self.read(core, shard, answer, asked_at) {
             Ok(granted) => granted,
             Err(error) => {
@@ -378,11 +381,11 @@ fn is_own(shard: u16, taker: Taker) -> bool {
 
 /// When the lease ends, if it may still send, and the time in its shard, both in ms.
 async fn holds(core: &Core, host: &Host, token: Token) -> Result<(u64, u64), StoreError> {
-    let gate = Shape::gate(core.shape.shard(host.area()));
+    let shard = core.shape.shard(host.area());
     let args = |cmd: &mut Cmd| {
         cmd.arg(core.shape.crawl.0).arg(host.as_str()).arg(token.0);
     };
-    let answer = call(&core.link, &core.scripts.holds, &gate, args).await?;
+    let answer = core.ask(shard, &core.scripts.holds, None, args).await?;
     let (ends, now): (u64, u64) = redis::from_redis_value(answer).map_err(|_| odd("holds"))?;
     Ok((now, ends))
 }

@@ -11,11 +11,14 @@ mod apply;
 mod asked;
 mod batch;
 mod claims;
+mod journal;
+mod reach;
 mod scripts;
 mod shape;
 #[cfg(test)]
 mod tests;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -24,10 +27,13 @@ use contract::canonical::Fingerprint;
 use contract::clock::Clock;
 use contract::control::{FrontierStats, GaveUp};
 use contract::lease::{Claim, Claimed, EnterAddress, Extend, Release, Schedule};
-use contract::settle::Settle;
+use contract::pulse::Pulse;
+use contract::settle::{Settle, Settled};
 
-use self::apply::Applying;
+use self::apply::{Applying, PATIENCE, Settling};
 use self::claims::Claiming;
+use self::journal::Journal;
+use self::reach::Reach;
 use self::scripts::Scripts;
 use self::shape::Shape;
 use super::{QueuePlace, QueuedAt, Store, StoredConfig, Taken};
@@ -37,6 +43,9 @@ use crate::fleet::crawls::Crawl;
 use crate::fleet::deployment::Deployment;
 use crate::fleet::{Link, course};
 
+/// Pages whose shards do not answer within this go into the journal.
+const JOURNAL_AFTER: Duration = Duration::from_secs(2);
+
 /// How a crawl in Redis is opened.
 #[derive(Clone, Debug)]
 pub struct RedisOptions {
@@ -44,6 +53,8 @@ pub struct RedisOptions {
     pub clock: Clock,
     /// For the cache of fingerprints seen lately.
     pub memory_bytes: u64,
+    /// This node's file of what could not be settled while the store was away; none: it is fetched again.
+    pub journal: Option<PathBuf>,
 }
 
 /// A crawl in Redis.
@@ -52,6 +63,7 @@ pub struct RedisStore {
     claiming: Claiming,
     applying: Applying,
     crawl: Crawl,
+    journal: Option<Journal>,
 }
 
 /// What all verbs need.
@@ -61,6 +73,7 @@ struct Core {
     scripts: Scripts,
     rules: RwLock<Arc<Rules>>,
     clock: Clock,
+    reach: Reach,
 }
 
 impl Core {
@@ -98,10 +111,16 @@ impl RedisStore {
             shape,
             scripts: Scripts::new(),
             rules: RwLock::new(Arc::new(options.rules)),
+            reach: Reach::new(shape.shards, &options.clock),
             clock: options.clock,
         });
-        asked::begin(&core).await?;
+        core.settle_in(&crawl).await?;
+        let journal = match options.journal {
+            Some(path) => Some(Journal::open(path).await?),
+            None => None,
+        };
         Ok(Self {
+            journal,
             claiming: Claiming::new(shape.shards, &core.clock),
             applying: Applying::new(options.memory_bytes),
             core,
@@ -110,15 +129,65 @@ impl RedisStore {
     }
 }
 
+impl RedisStore {
+    /// Whether this node's leases still hold, for its fetchers.
+    pub fn pulse(&self) -> Pulse {
+        self.core.reach.pulse.clone()
+    }
+
+    /// Pages in the journal.
+    pub fn unsettled(&self) -> u64 {
+        self.journal.as_ref().map_or(0, Journal::pages)
+    }
+
+    /// Settles what the journal holds, before anything is claimed.
+    async fn replay(&self) -> Result<(), StoreError> {
+        let Some(journal) = self.journal.as_ref().filter(|journal| journal.pages() > 0) else {
+            return Ok(());
+        };
+        journal
+            .replay(async |settles| {
+                let (core, claiming) = (&self.core, &self.claiming);
+                let done = self
+                    .applying
+                    .settle(core, claiming, settles, Duration::ZERO);
+                Ok(done.await?.answers.iter().all(Option::is_some))
+            })
+            .await
+    }
+}
+
 impl Store for RedisStore {
     async fn claim(&self, claim: Claim) -> Result<Claimed, StoreError> {
+        self.replay().await?;
         self.claiming.claim(&self.core, claim).await
     }
 
     async fn settle(&self, settles: &[Settle]) -> Result<Taken, StoreError> {
-        self.applying
-            .settle(&self.core, &self.claiming, settles)
-            .await
+        let (core, claiming) = (&self.core, &self.claiming);
+        let patience = match self.journal {
+            Some(_) => JOURNAL_AFTER,
+            None => PATIENCE,
+        };
+        let done = self.applying.settle(core, claiming, settles, patience);
+        let Settling { answers, links } = done.await?;
+        let left = answers
+            .iter()
+            .zip(settles)
+            .filter(|(answer, _)| answer.is_none());
+        let left: Vec<&Settle> = left.map(|(_, settle)| settle).collect();
+        if !left.is_empty() {
+            let journal = self.journal.as_ref().ok_or_else(scripts::away)?;
+            journal.append(&left).await?;
+        }
+        // What is in the journal is settled as soon as its shard answers, or refused then by its token.
+        let answers = answers
+            .into_iter()
+            .map(|answer| answer.unwrap_or(Settled::Applied));
+        Ok(Taken {
+            answers: answers.collect(),
+            links,
+        })
     }
 
     async fn admit(&self, admit: &Admit) -> Result<Admitted, StoreError> {

@@ -93,6 +93,16 @@ pub(super) async fn call(
     }
 }
 
+/// The connection is not the one that was asked.
+pub(super) fn broken() -> Trouble {
+    Trouble::Lost(RedisError::from((ErrorKind::Io, "the connection broke")))
+}
+
+/// The store did not answer in time.
+pub(super) fn away() -> StoreError {
+    broken().into()
+}
+
 /// An answer that is not of the form that its script gives.
 pub(super) fn odd(what: &'static str) -> StoreError {
     StoreError::Answer { what }

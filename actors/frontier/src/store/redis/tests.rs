@@ -91,6 +91,7 @@ impl Subject for OnServer {
             rules,
             clock: clock.clone(),
             memory_bytes: 64 << 10,
+            journal: None,
         };
         let mut subject = Self {
             server,

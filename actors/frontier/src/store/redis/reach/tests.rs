@@ -1,0 +1,210 @@
+//! A server that goes away and comes back, as one node's store meets it.
+
+use contract::admit::Admit;
+use contract::canonical::Fingerprinter;
+use contract::crawl::CrawlConfig;
+use contract::host::Host;
+use contract::lease::{Claim, Lease, Taker};
+use contract::link::{Link as Found, LinkKind};
+use contract::outcome::Outcome;
+use contract::page::Fate;
+use contract::pulse::Silence;
+use contract::settle::{Settle, Settled, Settles};
+use kit::redis::{Redis, RedisOptions as ServerOptions};
+
+use super::*;
+use crate::config::Rules;
+use crate::fleet::address::Address;
+use crate::fleet::crawls::{self, NewCrawl};
+use crate::fleet::{Link, deployment};
+use crate::store::Store;
+use crate::store::redis::{RedisOptions, RedisStore};
+use crate::store::suite;
+
+const LEASE: Duration = Duration::from_secs(3);
+
+async fn open(server: &Redis, journal: Option<std::path::PathBuf>) -> RedisStore {
+    let address = Address::parse(&server.url()).unwrap();
+    let mut link = Link::open(&address, None).await.unwrap();
+    let (deployment, _) = deployment::open_or_create(&mut link, 4).await.unwrap();
+    let new = NewCrawl {
+        name: "a".parse().unwrap(),
+        fingerprint_seed: 7,
+        bucket_bits: 3,
+        by: "test".into(),
+    };
+    let config = CrawlConfig::default();
+    let crawl = crawls::create(&mut link, &new, &config).await.unwrap();
+    let options = RedisOptions {
+        rules: Rules {
+            delay: Duration::ZERO,
+            domain_leases_max: None,
+            lease: LEASE,
+            ..suite::rules()
+        },
+        clock: Clock::machine(),
+        memory_bytes: 64 << 10,
+        journal,
+    };
+    RedisStore::open(link, &deployment, crawl, options)
+        .await
+        .unwrap()
+}
+
+fn link(number: u32) -> Found {
+    let url = format!("http://h{number}.test/");
+    Found {
+        host: Host::from_stored(&format!("h{number}.test")),
+        fingerprint: Fingerprinter { seed: 7 }.of(&url.parse().unwrap()),
+        url: url.into(),
+        kind: LinkKind::Page,
+        depth: 1,
+        hops: 0,
+    }
+}
+
+async fn admit(store: &RedisStore, numbers: std::ops::Range<u32>) {
+    let admit = Admit {
+        links: numbers.map(link).collect(),
+        via: "seed".into(),
+        force: false,
+    };
+    store.admit(&admit).await.unwrap();
+}
+
+async fn claim(store: &RedisStore) -> Vec<Lease> {
+    let claim = Claim {
+        taker: Taker::ALONE,
+        hosts: 100,
+        urls_per_host: 1,
+    };
+    store
+        .claim(claim)
+        .await
+        .map_or(Vec::new(), |claimed| claimed.leases)
+}
+
+/// Claims until something is granted.
+async fn claim_some(store: &RedisStore) -> Vec<Lease> {
+    loop {
+        let leases = claim(store).await;
+        if !leases.is_empty() {
+            return leases;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn done(lease: &Lease, links: Vec<Found>) -> Settle {
+    Settle {
+        host: lease.host.clone(),
+        token: lease.token,
+        what: Settles::Url {
+            position: 0,
+            outcome: Outcome::Ok,
+            fate: Fate::Done,
+            kept: true,
+            bytes: 1,
+        },
+        via: lease.urls[0].url.clone(),
+        links,
+    }
+}
+
+fn server() -> Redis {
+    Redis::start(ServerOptions {
+        appendonly: true,
+        // Synced each second, a busy disk may lose what was answered last.
+        lines: vec!["appendfsync always".into()],
+        ..ServerOptions::default()
+    })
+    .unwrap()
+}
+
+#[tokio::test]
+async fn pages_of_an_absent_store_wait_in_the_journal_and_are_settled_when_it_is_back() {
+    let (mut server, folder) = (server(), tempfile::tempdir().unwrap());
+    let journal = folder.path().join("settles");
+    let store = open(&server, Some(journal.clone())).await;
+    admit(&store, 0..2).await;
+    let leases = claim_some(&store).await;
+    let asked = store.core.clock.boot();
+    assert_eq!(store.pulse().allows(asked), Ok(()));
+    server.kill().unwrap();
+    let settles: Vec<_> = leases
+        .iter()
+        .map(|lease| done(lease, vec![link(7)]))
+        .collect();
+    let taken = store.settle(&settles).await.unwrap();
+    assert_eq!(taken.answers, vec![Settled::Applied; settles.len()]);
+    assert_eq!(store.unsettled(), 2);
+    assert!(claim(&store).await.is_empty());
+    assert_eq!(
+        store.pulse().allows(asked),
+        Err(Silence::Away),
+        "2 s have passed"
+    );
+    // This process dies too; the next one finds the journal.
+    drop(store);
+    server.restart().unwrap();
+    let store = open(&server, Some(journal)).await;
+    let leases = claim_some(&store).await;
+    assert_eq!(store.unsettled(), 0);
+    let urls: Vec<_> = leases.iter().map(|lease| &*lease.urls[0].url).collect();
+    assert_eq!(
+        urls,
+        ["http://h7.test/"],
+        "the two are done, their link is in"
+    );
+    let stats = store.stats().await.unwrap();
+    assert_eq!((stats.known, stats.done, stats.kept), (3, 2, 2));
+}
+
+#[tokio::test]
+async fn a_server_that_was_started_anew_voids_leases_and_grants_none_for_a_while() {
+    let mut server = server();
+    let store = open(&server, None).await;
+    admit(&store, 0..1).await;
+    let before = store.core.clock.boot();
+    assert_eq!(claim_some(&store).await.len(), 1);
+    assert_eq!(store.pulse().allows(before), Ok(()));
+    server.kill().unwrap();
+    server.restart().unwrap();
+    admit(&store, 1..2).await;
+    assert_eq!(store.pulse().allows(before), Err(Silence::Void));
+    let back = store.core.clock.boot();
+    let leases = claim_some(&store).await;
+    let waited = store.core.clock.boot().since(back);
+    assert!(waited + Duration::from_millis(500) >= LEASE, "{waited:?}");
+    assert!(!leases.is_empty());
+    assert_eq!(store.pulse().allows(store.core.clock.boot()), Ok(()));
+}
+
+#[tokio::test]
+async fn what_a_server_forgot_is_sent_again_although_it_was_known() {
+    let mut server = server();
+    let store = open(&server, None).await;
+    admit(&store, 0..50).await;
+    // The second time all of it is known, and nothing is sent.
+    admit(&store, 0..50).await;
+    assert_eq!(store.stats().await.unwrap().known, 50);
+    // Links that went ahead of a page, to shards of their own: the page is forgotten with them or not, they come again.
+    let leases = claim_some(&store).await;
+    let found: Vec<_> = (100..120).map(link).collect();
+    store.settle(&[done(&leases[0], found)]).await.unwrap();
+    assert_eq!(store.stats().await.unwrap().known, 70);
+    server.kill().unwrap();
+    server.aof_cut_commands(60).unwrap();
+    server.restart().unwrap();
+    // Known a moment ago; the break may not have been seen yet.
+    admit(&store, 0..50).await;
+    let known = store.stats().await.unwrap().known;
+    let shape = store.core.shape;
+    let home = shape.shard(leases[0].host.area());
+    let ahead = (100..120).filter(|n| shape.shard(link(*n).host.area()) != home);
+    let least = 50 + ahead.count() as u64;
+    assert!(
+        least > 55 && known >= least,
+        "{known} of {least}: links of other shards are in again"
+    );
+}
