@@ -15,8 +15,8 @@ use contract::fault::FailPlan;
 
 use crate::error::StoreError;
 
-/// A buffer longer than this is written out before the record goes on.
-const SPILL: usize = 1 << 20;
+/// A buffer longer than this is written out before the record goes on: it is still in the cache of the core then.
+const SPILL: usize = 256 << 10;
 
 /// The disk, with the places where a test lets it fail.
 #[derive(Clone, Debug, Default)]
