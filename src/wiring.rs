@@ -44,9 +44,9 @@ use crate::threads::Threads;
 
 /// An answer that takes longer means that the room is gone or hangs; the generation is then rebuilt or drained.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Pages between fetchers and parsers, queued or being parsed: a few for each parser keep it busy, the byte budget
-/// bounds their bodies.
-const PAGE_SLOTS: usize = 128;
+/// Pages between fetchers and parsers, queued or being parsed: a few for each parser keep it busy. The byte budget
+/// bounds their bodies, but each also holds the read buffer that its body is a part of.
+const PAGE_SLOTS: usize = 64;
 
 /// What every generation of a run shares.
 pub struct Plan {
