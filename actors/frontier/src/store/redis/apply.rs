@@ -395,8 +395,9 @@ impl Applying {
                 claiming.touched(one.shard, &core.clock);
                 match answer {
                     Ok(answer) => {
-                        let ended = one.read(answer, &mut answers).ok_or(odd("apply"))?;
+                        let (ended, tally) = one.read(answer, &mut answers).ok_or(odd("apply"))?;
                         claiming.leases_ended(&ended);
+                        core.permits.over(tally);
                         if ahead {
                             core.reach.keep(&core.clock, [one.into_links()]);
                         }
@@ -408,6 +409,8 @@ impl Applying {
                 }
             }
         }
+        // What it could not tell is told with the next claim.
+        let _told_later = core.permits.flush(core).await;
         for ((answer, failed), told) in answers.into_iter().zip(failed).zip(told) {
             // Nobody waits where a verb was dropped.
             let _dropped = told.send(failed.map_or(Ok(answer), Err));

@@ -3,6 +3,7 @@
 //! None of it is on the hot path. Figures are sums over the shards, asked at once; no shard waits for another.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use contract::canonical::Fingerprint;
@@ -103,7 +104,8 @@ pub(super) async fn stats(core: &Core) -> Result<FrontierStats, StoreError> {
     }
     let limit = core.rules().limit;
     stats.limit_reached = limit.is_some_and(|most| stats.kept >= most);
-    stats.ran = Duration::ZERO;
+    stats.ran = Duration::from_micros(core.ran.load(Ordering::Relaxed));
+    core.permits.look(core, &stats).await?;
     Ok(stats)
 }
 

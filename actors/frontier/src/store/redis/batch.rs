@@ -11,6 +11,8 @@ use contract::lease::Token;
 use contract::settle::Settled;
 use redis::{Cmd, Value};
 
+use super::limit::Tally;
+
 /// Links in one call: about a millisecond of the server.
 pub(super) const LINKS_MAX: usize = 500;
 /// Settles in one call.
@@ -143,6 +145,13 @@ pub(super) fn calls(units: impl IntoIterator<Item = (usize, Unit)>) -> Vec<Call>
 }
 
 impl Op {
+    fn is_kept(&self) -> bool {
+        let Self::Settle { fate, .. } = self else {
+            return false;
+        };
+        matches!(fate, FateArg::Done { kept: true, .. })
+    }
+
     pub(super) fn host(&self) -> &Host {
         match self {
             Self::Links { host, .. }
@@ -256,16 +265,32 @@ impl Call {
         }
     }
 
-    /// Gives each request its part of the script's answer, and returns the leases of suspects that it ended; none if the
-    /// answer is not of its form.
-    pub(super) fn read(&self, answer: Value, answers: &mut [Answer]) -> Option<Vec<(Host, Token)>> {
-        type Raw = (String, Vec<u64>, Vec<String>, Vec<u8>, Vec<String>);
-        let (_, new, settled, extended, ended): Raw = redis::from_redis_value(answer).ok()?;
+    /// Gives each request its part of the script's answer, and returns the leases of suspects that it ended and how many
+    /// positions it closed; none if the answer is not of its form.
+    pub(super) fn read(
+        &self,
+        answer: Value,
+        answers: &mut [Answer],
+    ) -> Option<(Vec<(Host, Token)>, Tally)> {
+        type Raw = (
+            String,
+            Vec<u64>,
+            Vec<String>,
+            Vec<u8>,
+            Vec<String>,
+            Vec<u64>,
+        );
+        let (_, new, settled, extended, ended, backs): Raw =
+            redis::from_redis_value(answer).ok()?;
         let of = |is: fn(&Op) -> bool| self.ops.iter().filter(move |(_, op)| is(op));
         for ((request, _), new) in of(|op| matches!(op, Op::Links { .. })).zip(new) {
             answers[*request].new += new;
         }
-        for ((request, _), settled) in of(|op| matches!(op, Op::Settle { .. })).zip(settled) {
+        let mut tally = Tally {
+            kept: 0,
+            over: backs.iter().sum(),
+        };
+        for ((request, op), settled) in of(|op| matches!(op, Op::Settle { .. })).zip(settled) {
             let settled = match settled.as_str() {
                 "A" => Settled::Applied,
                 "D" => Settled::Duplicate,
@@ -273,13 +298,18 @@ impl Call {
                 _ => return None,
             };
             answers[*request].settled = Some(settled);
+            if settled == Settled::Applied {
+                tally.over += 1;
+                tally.kept += u64::from(op.is_kept());
+            }
         }
         for ((request, _), extended) in of(|op| matches!(op, Op::Extend { .. })).zip(extended) {
             answers[*request].extended = extended == 1;
         }
         let lease =
             |pair: &[String]| Some((Host::from_stored(&pair[0]), Token(pair[1].parse().ok()?)));
-        ended.chunks_exact(2).map(lease).collect()
+        let ended = ended.chunks_exact(2).map(lease).collect::<Option<_>>()?;
+        Some((ended, tally))
     }
 }
 

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use contract::clock::{Boot, Clock, millis};
@@ -19,6 +20,7 @@ use futures_util::future::join_all;
 use redis::{Cmd, Value};
 
 use super::apply::ROBOTS_VERSION;
+use super::limit::Tally;
 use super::scripts::{Trouble, call, odd};
 use super::{Core, locked};
 use crate::error::StoreError;
@@ -36,6 +38,8 @@ pub(super) struct Claiming {
     shards: Mutex<Vec<Estimate>>,
     suspect: Mutex<Option<Suspect>>,
     addresses: Mutex<HashMap<(Host, Token), Vec<IpAddr>>>,
+    /// The crawl's limit left nothing for the last claim.
+    spent: AtomicBool,
 }
 
 /// When a claim on a shard may be granted something.
@@ -65,36 +69,90 @@ impl Claiming {
             shards: Mutex::new(vec![unknown; usize::from(shards)]),
             suspect: Mutex::default(),
             addresses: Mutex::default(),
+            spent: AtomicBool::new(false),
         }
     }
 
     /// Leases hosts of the taker's own shards, and of others where those have waited too long for theirs.
     pub(super) async fn claim(&self, core: &Core, claim: Claim) -> Result<Claimed, StoreError> {
-        let mut claimed = Claimed::default();
         if let Some(wait) = core.reach.closed(&core.clock) {
-            claimed.next_due = Some(wait);
-            return Ok(claimed);
+            return Ok(Claimed {
+                leases: Vec::new(),
+                next_due: Some(wait),
+            });
         }
-        for own in [true, false] {
-            let mut due = self.due(core, claim.taker, own);
-            while claimed.leases.len() < claim.hosts && !due.is_empty() {
-                let some: Vec<u16> = due.drain(..due.len().min(ASKED_TOGETHER)).collect();
-                let wanted = claim.hosts - claimed.leases.len();
-                let each = wanted.div_ceil(some.len());
-                let asked = some
-                    .iter()
-                    .map(|&shard| self.ask(core, claim, shard, each, own));
-                for leases in join_all(asked).await {
-                    claimed.leases.extend(leases?);
-                }
-            }
+        let mut claimed = self.claim_once(core, claim).await?;
+        if claimed.leases.is_empty() && core.permits.is_freed() {
+            // Leases that ran out have just given permits back.
+            claimed = self.claim_once(core, claim).await?;
         }
-        claimed.next_due = Some(self.next_for(core, claim.taker));
         events::Claimed {
             leases: claimed.leases.len(),
             urls: claimed.leases.iter().map(|lease| lease.urls.len()).sum(),
         }
         .emit();
+        Ok(claimed)
+    }
+
+    async fn claim_once(&self, core: &Core, claim: Claim) -> Result<Claimed, StoreError> {
+        let (mut claimed, mut failed) = (Claimed::default(), None);
+        let wanted = claim.hosts.saturating_mul(claim.urls_per_host);
+        let permits = core.permits.take(core, wanted).await?;
+        let left = permits
+            .as_ref()
+            .map(|permits| AtomicU64::new(permits.count));
+        for own in [true, false] {
+            let mut due = self.due(core, claim.taker, own);
+            let now = core.clock.boot();
+            let may = permits.as_ref().is_none_or(|permits| permits.holds(now));
+            while may && claimed.leases.len() < claim.hosts && !due.is_empty() {
+                let some: Vec<u16> = due.drain(..due.len().min(ASKED_TOGETHER)).collect();
+                let wanted = claim.hosts - claimed.leases.len();
+                let each = wanted.div_ceil(some.len());
+                let share = |left: &AtomicU64| {
+                    let count = u64::try_from(some.len()).unwrap_or(1);
+                    left.load(Ordering::Relaxed).div_ceil(count)
+                };
+                let share = left.as_ref().map(share);
+                let asked = some.iter().map(|&shard| {
+                    let part = left
+                        .as_ref()
+                        .zip(share)
+                        .map(|(left, part)| draw(left, part));
+                    self.ask(core, claim, shard, each, (own, part))
+                });
+                for answer in join_all(asked).await {
+                    match answer {
+                        Ok((leases, unused)) => {
+                            claimed.leases.extend(leases);
+                            left.as_ref().inspect(|left| {
+                                left.fetch_add(unused, Ordering::Relaxed);
+                            });
+                        }
+                        Err(error) => {
+                            failed.get_or_insert(error);
+                        }
+                    }
+                }
+                if failed.is_some() && claimed.leases.is_empty() {
+                    break;
+                }
+            }
+        }
+        let left = left.map(AtomicU64::into_inner);
+        // Without permits no host's turn is worth a claim.
+        let is_spent = left == Some(0) && wanted > 0;
+        self.spent.store(is_spent, Ordering::Relaxed);
+        let over = left.unwrap_or(0);
+        core.permits.over(Tally { kept: 0, over });
+        if over > 0 || failed.is_some() {
+            core.permits.flush(core).await?;
+        }
+        // What some shards have granted is worth more than what others could not say.
+        if let Some(error) = failed.filter(|_| claimed.leases.is_empty()) {
+            return Err(error);
+        }
+        claimed.next_due = Some(self.next_for(core, claim.taker));
         Ok(claimed)
     }
 
@@ -113,6 +171,9 @@ impl Claiming {
     }
 
     fn next_for(&self, core: &Core, taker: Taker) -> Duration {
+        if self.spent.load(Ordering::Relaxed) {
+            return LOOK_EVERY;
+        }
         let now = core.clock.boot();
         let shards = locked(&self.shards);
         let at = (0u16..)
@@ -123,6 +184,9 @@ impl Claiming {
 
     /// Until some fetcher's claim may be granted something.
     pub(super) fn next_wake(&self, clock: &Clock) -> Duration {
+        if self.spent.load(Ordering::Relaxed) {
+            return LOOK_EVERY;
+        }
         let now = clock.boot();
         let shards = locked(&self.shards);
         let at = shards.iter().map(|estimate| estimate.at(true)).min();
@@ -186,8 +250,8 @@ impl Claiming {
         claim: Claim,
         shard: u16,
         hosts: usize,
-        own: bool,
-    ) -> Result<Vec<Lease>, StoreError> {
+        (own, permits): (bool, Option<u64>),
+    ) -> Result<(Vec<Lease>, u64), StoreError> {
         let rules = core.rules();
         let suspects = self.may_lease_suspect(core);
         let held = self.suspect_of(core, shard).filter(|_| !suspects);
@@ -205,7 +269,7 @@ impl Claiming {
                 .arg(most(rules.domain_leases_max))
                 .arg(rules.tries_max)
                 .arg(u8::from(suspects))
-                .arg(-1)
+                .arg(permits.map_or(-1, |permits| permits.cast_signed()))
                 .arg(0)
                 .arg(held.0)
                 .arg(held.1);
@@ -218,6 +282,11 @@ impl Claiming {
                 if suspects {
                     *locked(&self.suspect) = None;
                 }
+                if matches!(error, StoreError::Refusing(_)) {
+                    // It granted nothing for certain; of a lost answer nobody knows.
+                    let over = permits.unwrap_or(0);
+                    core.permits.over(Tally { kept: 0, over });
+                }
                 return Err(error);
             }
         };
@@ -228,7 +297,12 @@ impl Claiming {
                 until: asked_at.after(rules.lease + rules.ring),
             });
         }
-        Ok(leases)
+        let used: usize = leases.iter().map(|lease| lease.urls.len()).sum();
+        let used = u64::try_from(used).unwrap_or(u64::MAX);
+        Ok((
+            leases,
+            permits.map_or(0, |permits| permits.saturating_sub(used)),
+        ))
     }
 
     /// The leases of an answer, and which of them is a suspect's.
@@ -254,9 +328,16 @@ impl Claiming {
             };
         }
         let expired: Vec<_> = expired
-            .chunks_exact(2)
-            .filter_map(|pair| Some((Host::from_stored(&pair[0]), Token(pair[1].parse().ok()?))))
+            .chunks_exact(3)
+            .filter_map(|lease| {
+                let over = lease[2].parse().ok()?;
+                core.permits.over(Tally { kept: 0, over });
+                Some((Host::from_stored(&lease[0]), Token(lease[1].parse().ok()?)))
+            })
             .collect();
+        if !expired.is_empty() {
+            self.touched(shard, &core.clock);
+        }
         for lease in &expired {
             events::LeaseExpired.emit();
             locked(&self.addresses).remove(lease);
@@ -371,6 +452,14 @@ impl Estimate {
             .map(|(mine, others)| if own { mine } else { others });
         turn.map_or(self.look, |turn| turn.min(self.look))
     }
+}
+
+/// Takes up to so many.
+fn draw(left: &AtomicU64, most: u64) -> u64 {
+    let taken = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+        Some(left.saturating_sub(most))
+    });
+    taken.map_or(0, |before| before.min(most))
 }
 
 /// Shards are shared out among a node's fetchers, so that a domain's connections and names stay with one.

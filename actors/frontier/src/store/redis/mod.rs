@@ -12,6 +12,7 @@ mod asked;
 mod batch;
 mod claims;
 mod journal;
+mod limit;
 mod reach;
 mod scripts;
 mod shape;
@@ -19,12 +20,13 @@ mod shape;
 mod tests;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use contract::admit::{Admit, Admitted};
 use contract::canonical::Fingerprint;
-use contract::clock::Clock;
+use contract::clock::{Clock, micros};
 use contract::control::{FrontierStats, GaveUp};
 use contract::lease::{Claim, Claimed, EnterAddress, Extend, Release, Schedule};
 use contract::pulse::Pulse;
@@ -33,6 +35,7 @@ use contract::settle::{Settle, Settled};
 use self::apply::{Applying, PATIENCE, Settling};
 use self::claims::Claiming;
 use self::journal::Journal;
+use self::limit::Permits;
 use self::reach::Reach;
 use self::scripts::Scripts;
 use self::shape::Shape;
@@ -74,6 +77,9 @@ struct Core {
     rules: RwLock<Arc<Rules>>,
     clock: Clock,
     reach: Reach,
+    permits: Permits,
+    /// The crawl's running time as last told by the fleet, in microseconds.
+    ran: AtomicU64,
 }
 
 impl Core {
@@ -113,6 +119,8 @@ impl RedisStore {
             rules: RwLock::new(Arc::new(options.rules)),
             reach: Reach::new(shape.shards, &options.clock),
             clock: options.clock,
+            permits: Permits::default(),
+            ran: AtomicU64::new(0),
         });
         core.settle_in(&crawl).await?;
         let journal = match options.journal {
@@ -272,7 +280,9 @@ impl Store for RedisStore {
 
     async fn add_running_time(&self, more: Duration) -> Result<Duration, StoreError> {
         let mut link = self.core.link.clone();
-        Ok(course::ran(&mut link, self.crawl.number, more).await?)
+        let ran = course::ran(&mut link, self.crawl.number, more).await?;
+        self.core.ran.store(micros(ran), Ordering::Relaxed);
+        Ok(ran)
     }
 
     async fn fingerprint_seed(&self) -> Result<u64, StoreError> {

@@ -57,6 +57,8 @@ pub(super) struct Scripts {
     pub(super) apply: Script,
     pub(super) holds: Script,
     pub(super) enter: Script,
+    pub(super) permits: Script,
+    pub(super) reckon: Script,
 }
 
 impl Scripts {
@@ -68,6 +70,8 @@ impl Scripts {
             apply: with_head(include_str!("lua/apply.lua")),
             holds: with_head(include_str!("lua/holds.lua")),
             enter: Script::new(include_str!("lua/enter.lua")),
+            permits: Script::new(include_str!("lua/permits.lua")),
+            reckon: Script::new(include_str!("lua/reckon.lua")),
         }
     }
 }

@@ -128,4 +128,15 @@ proptest! {
         }
         stage.finish();
     }
+
+    #[test]
+    fn redis_never_exceeds_the_limit(acts in story(), limit in 0u64..12) {
+        let mut stage = Stage::<OnServer>::new(&Rules { limit: Some(limit), ..rules() });
+        for act in &acts {
+            stage.play(act);
+        }
+        stage.finish();
+        let stats = now(stage.subject.store().stats()).unwrap();
+        prop_assert!(stats.kept <= limit, "{} kept of {}", stats.kept, limit);
+    }
 }

@@ -185,15 +185,20 @@ for _ = 1, number() do
   extended[#extended + 1] = ok and 1 or 0
 end
 
+local backs = {}
 for _ = 1, number() do
   local host = take_host()
   local token, handed, ago = number(), number(), number()
+  local back = 0
   local rec = recs[host]
   if rec and rec.token == token and rec.ends > 0 and rec.handed == 65535 then
     local sh = shs[host]
     rec.handed = math.min(handed, 65534)
     for position = handed, #rec.marks - 1 do
-      if string.sub(rec.marks, position + 1, position + 1) == '0' then mark(rec, position, '2') end
+      if string.sub(rec.marks, position + 1, position + 1) == '0' then
+        mark(rec, position, '2')
+        back = back + 1
+      end
     end
     rec.ends = math.max(rec.ends, after(0, ring))
     if sh.token == token then sh.ends = rec.ends end
@@ -203,6 +208,7 @@ for _ = 1, number() do
     redis.call('ZADD', s .. 'd:' .. domain_of(host, rec), 'XX', rec.ends, host)
     close(host, rec)
   end
+  backs[#backs + 1] = back
 end
 
 for _ = 1, number() do
@@ -217,4 +223,4 @@ for _ = 1, number() do
   end
 end
 save()
-return { text(now_us), news, settled, extended, closed }
+return { text(now_us), news, settled, extended, closed, backs }

@@ -24,6 +24,7 @@ for _, host in ipairs(ended) do
   local rec, sh = recs[host], shs[host]
   expired[#expired + 1] = host
   expired[#expired + 1] = text(rec.token)
+  expired[#expired + 1] = text(open_of(rec.marks))
   local blamed = false
   if rec.alone == 1 then
     local position = string.find(rec.marks, '0', 1, true)
@@ -203,7 +204,7 @@ end
 save()
 
 -- When a host's turn comes or came, and when a lease ends, in us from now; empty: never.
-local turn = math.huge
+local turn
 local function first(key, from)
   local found = redis.call('ZRANGE', key, from, '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
   return tonumber(found[2]) or math.huge
@@ -212,8 +213,6 @@ local function wait(at)
   if at == math.huge then return '' end
   return text(at * 1000 - now_us)
 end
-if allowance ~= 0 then
-  -- A suspect that is due and may not be leased is not worth another claim.
-  turn = math.min(first(p .. 'z', '-inf'), first(p .. 'zs', suspects and '-inf' or '(' .. now))
-end
+-- A suspect that is due and may not be leased is not worth another claim.
+turn = math.min(first(p .. 'z', '-inf'), first(p .. 'zs', suspects and '-inf' or '(' .. now))
 return { text(now_us), wait(turn), wait(first(p .. 'l', '-inf')), granted, expired }
