@@ -1,27 +1,27 @@
 //! Claims: which shards are asked for leases, and what this node must remember of those it was given.
 //!
 //! Owns an estimate for each shard of when asking is worth it, the one suspect's lease that this node may hold, and the
-//! addresses that its leases count at. All of it only spares calls or is lost without harm: leases and the counts at
-//! addresses end by themselves. Invariant: this node holds at most one lease of a suspect, so that its own death can be
+//! addresses that they count at. All of it only spares calls or is lost without harm: what it counts ends by itself.
+//! Invariant: this node holds at most one lease of a suspect, so that its own death can be
 //! laid to one host. Start at [`Claiming::claim`].
 
-use std::collections::HashMap;
-use std::net::IpAddr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use contract::clock::{Boot, Clock, millis};
 use contract::codec;
 use contract::host::{Host, Origin};
-use contract::lease::{Claim, Claimed, EnterAddress, Extend, Lease, Release, Taker, Token};
+use contract::lease::{Claim, Claimed, Extend, Lease, Taker, Token};
 use contract::robots::RobotsRecord;
 use futures_util::future::join_all;
 use redis::{Cmd, Value};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use super::addresses::Addresses;
 use super::apply::ROBOTS_VERSION;
 use super::limit::Tally;
-use super::scripts::{Trouble, call, odd};
+use super::scripts::{Trouble, odd};
 use super::{Core, locked};
 use crate::error::StoreError;
 use crate::events;
@@ -36,8 +36,10 @@ const ASKED_TOGETHER: usize = 16;
 /// See the module.
 pub(super) struct Claiming {
     shards: Mutex<Vec<Estimate>>,
+    /// For each shard, how many of this node's own come before it; none where it is another node's.
+    own: RwLock<Vec<Option<usize>>>,
     suspect: Mutex<Option<Suspect>>,
-    addresses: Mutex<HashMap<(Host, Token), Vec<IpAddr>>>,
+    pub(super) addresses: Addresses,
     /// The crawl's limit left nothing for the last claim.
     spent: AtomicBool,
 }
@@ -67,10 +69,35 @@ impl Claiming {
         };
         Self {
             shards: Mutex::new(vec![unknown; usize::from(shards)]),
+            own: RwLock::new((0..usize::from(shards)).map(Some).collect()),
             suspect: Mutex::default(),
-            addresses: Mutex::default(),
+            addresses: Addresses::default(),
             spent: AtomicBool::new(false),
         }
+    }
+
+    /// Shares the shards out among the nodes that live, by rendezvous: each node finds the same without asking, and one
+    /// that comes or goes moves few of them. It is a preference only: nothing rests on all nodes seeing the same.
+    pub(super) fn set_nodes(&self, me: &str, nodes: &[String]) {
+        let rank = |node: &str, shard: usize| xxh3_64_with_seed(node.as_bytes(), shard as u64);
+        let mut own = self.own.write().unwrap_or_else(PoisonError::into_inner);
+        let mut before = 0;
+        for (shard, place) in own.iter_mut().enumerate() {
+            let mine = rank(me, shard);
+            let is_mine = nodes
+                .iter()
+                .all(|node| node == me || rank(node, shard) < mine);
+            *place = is_mine.then_some(before);
+            before += usize::from(is_mine);
+        }
+    }
+
+    /// A node's shards are shared out among its fetchers, so that a domain's connections and names stay with one.
+    fn is_own(&self, shard: u16, taker: Taker) -> bool {
+        let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
+        let of = taker.of.max(1);
+        let place = own.get(usize::from(shard)).copied().flatten();
+        place.is_some_and(|place| place % of == taker.index % of)
     }
 
     /// Leases hosts of the taker's own shards, and of others where those have waited too long for theirs.
@@ -162,7 +189,7 @@ impl Claiming {
         let shards = locked(&self.shards);
         let mut due: Vec<(Boot, u16)> = (0u16..)
             .zip(shards.iter())
-            .filter(|(shard, _)| is_own(*shard, taker) == own)
+            .filter(|(shard, _)| self.is_own(*shard, taker) == own)
             .map(|(shard, estimate)| (estimate.at(own), shard))
             .filter(|(at, _)| *at <= now)
             .collect();
@@ -178,7 +205,7 @@ impl Claiming {
         let shards = locked(&self.shards);
         let at = (0u16..)
             .zip(shards.iter())
-            .map(|(shard, estimate)| estimate.at(is_own(shard, taker)));
+            .map(|(shard, estimate)| estimate.at(self.is_own(shard, taker)));
         at.min().map_or(LOOK_EVERY, |at| at.since(now))
     }
 
@@ -218,6 +245,16 @@ impl Claiming {
         };
         if suspect.as_ref().is_some_and(is_it) {
             *suspect = None;
+        }
+    }
+
+    /// The lease was extended.
+    pub(super) fn extended(&self, core: &Core, lease: &Extend) {
+        let rules = core.rules();
+        let mut suspect = locked(&self.suspect);
+        let is_it = |out: &&mut Suspect| (&out.host, out.token) == (&lease.host, lease.token);
+        if let Some(out) = suspect.as_mut().filter(is_it) {
+            out.until = core.clock.boot().after(rules.lease + rules.ring);
         }
     }
 
@@ -340,7 +377,7 @@ impl Claiming {
         }
         for lease in &expired {
             events::LeaseExpired.emit();
-            locked(&self.addresses).remove(lease);
+            self.addresses.forget(lease);
         }
         self.leases_ended(&expired);
         let term = core.rules().lease;
@@ -365,84 +402,6 @@ impl Claiming {
         }
         Ok((leases, alone))
     }
-
-    /// Counts the lease at an address; false where that has its fill, or the lease may not send any more.
-    pub(super) async fn enter_address(
-        &self,
-        core: &Core,
-        enter: &EnterAddress,
-    ) -> Result<bool, StoreError> {
-        let Some(most) = core.rules().address_leases_max else {
-            return Ok(true);
-        };
-        let (now, ends) = holds(core, &enter.host, enter.token).await?;
-        if ends == 0 {
-            return Ok(false);
-        }
-        let key = format!("{{ip:{}}}", enter.address);
-        let member = format!("{}|{}|{}", core.shape.crawl, enter.host, enter.token.0);
-        let args = |cmd: &mut Cmd| {
-            cmd.arg(member).arg(now).arg(ends).arg(most);
-        };
-        let entered = call(&core.link, &core.scripts.enter, &key, args).await?;
-        let entered = redis::from_redis_value::<u8>(entered).map_err(|_| odd("enter"))? == 1;
-        if entered {
-            let lease = (enter.host.clone(), enter.token);
-            let mut addresses = locked(&self.addresses);
-            let known = addresses.entry(lease).or_default();
-            if !known.contains(&enter.address) {
-                known.push(enter.address);
-            }
-        }
-        Ok(entered)
-    }
-
-    /// The lease was extended: it counts at its addresses for as long.
-    pub(super) async fn extended(&self, core: &Core, lease: &Extend) -> Result<(), StoreError> {
-        let key = (lease.host.clone(), lease.token);
-        let addresses = locked(&self.addresses)
-            .get(&key)
-            .cloned()
-            .unwrap_or_default();
-        for address in addresses {
-            let enter = EnterAddress {
-                host: lease.host.clone(),
-                token: lease.token,
-                address,
-            };
-            self.enter_address(core, &enter).await?;
-        }
-        let until = core
-            .clock
-            .boot()
-            .after(core.rules().lease + core.rules().ring);
-        let mut suspect = locked(&self.suspect);
-        if let Some(out) = suspect
-            .as_mut()
-            .filter(|out| (&out.host, out.token) == (&key.0, key.1))
-        {
-            out.until = until;
-        }
-        Ok(())
-    }
-
-    /// No request is sent under the lease any more.
-    pub(super) async fn leave_addresses(
-        &self,
-        core: &Core,
-        release: &Release,
-    ) -> Result<(), StoreError> {
-        let key = (release.host.clone(), release.token);
-        let addresses = locked(&self.addresses).remove(&key).unwrap_or_default();
-        for address in addresses {
-            let member = format!("{}|{}|{}", core.shape.crawl, release.host, release.token.0);
-            let mut leave = redis::cmd("ZREM");
-            leave.arg(format!("{{ip:{address}}}")).arg(member);
-            let left: Result<u64, _> = leave.query_async(&mut core.link.clone()).await;
-            left.map_err(StoreError::Away)?;
-        }
-        Ok(())
-    }
 }
 
 impl Estimate {
@@ -460,23 +419,6 @@ fn draw(left: &AtomicU64, most: u64) -> u64 {
         Some(left.saturating_sub(most))
     });
     taken.map_or(0, |before| before.min(most))
-}
-
-/// Shards are shared out among a node's fetchers, so that a domain's connections and names stay with one.
-fn is_own(shard: u16, taker: Taker) -> bool {
-    let of = taker.of.max(1);
-    usize::from(shard) % of == taker.index % of
-}
-
-/// When the lease ends, if it may still send, and the time in its shard, both in ms.
-async fn holds(core: &Core, host: &Host, token: Token) -> Result<(u64, u64), StoreError> {
-    let shard = core.shape.shard(host.area());
-    let args = |cmd: &mut Cmd| {
-        cmd.arg(core.shape.crawl.0).arg(host.as_str()).arg(token.0);
-    };
-    let answer = core.ask(shard, &core.scripts.holds, None, args).await?;
-    let (ends, now): (u64, u64) = redis::from_redis_value(answer).map_err(|_| odd("holds"))?;
-    Ok((now, ends))
 }
 
 fn read_robots(host: &Host, raw: &[Vec<u8>]) -> Result<Vec<(Origin, RobotsRecord)>, StoreError> {
@@ -502,4 +444,42 @@ fn read_robots(host: &Host, raw: &[Vec<u8>]) -> Result<Vec<(Origin, RobotsRecord
 
 fn unreadable(what: &'static str) -> impl Fn(codec::CodecError) -> StoreError {
     move |source| StoreError::Value { what, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contract::clock::Wall;
+
+    #[test]
+    fn every_shard_is_some_nodes_own_and_few_move_when_one_comes() {
+        let clock = Clock::manual(Wall(0));
+        let nodes = ["a", "b", "c", "d"].map(str::to_owned);
+        let owners = |nodes: &[String]| -> Vec<String> {
+            let mut owners = vec![String::new(); 64];
+            for me in nodes {
+                let claiming = Claiming::new(64, &clock);
+                claiming.set_nodes(me, nodes);
+                for index in 0..2 {
+                    for shard in 0..64 {
+                        if claiming.is_own(shard, Taker { index, of: 2 }) {
+                            owners[usize::from(shard)] += me;
+                        }
+                    }
+                }
+            }
+            owners
+        };
+        let (three, four) = (owners(&nodes[..3]), owners(&nodes));
+        assert!(
+            three.iter().chain(&four).all(|owner| owner.len() == 1),
+            "{three:?}"
+        );
+        let moved = three.iter().zip(&four).filter(|(one, other)| one != other);
+        assert!(
+            moved.clone().all(|(_, now)| now == "d"),
+            "only to the new node"
+        );
+        assert!((5..30).contains(&moved.count()));
+    }
 }

@@ -7,6 +7,7 @@
 //! settled in its own; the cache never outlives a connection, so that what a restarted server has forgotten is sent
 //! again. Start reading at [`RedisStore`], then [`apply`] (everything that changes hosts), [`claims`], [`shape`].
 
+mod addresses;
 mod apply;
 mod asked;
 mod batch;
@@ -143,6 +144,11 @@ impl RedisStore {
         self.core.reach.pulse.clone()
     }
 
+    /// These nodes work on the crawl, this one among them: shards are shared out among them.
+    pub fn set_nodes(&self, me: &str, nodes: &[String]) {
+        self.claiming.set_nodes(me, nodes);
+    }
+
     /// Pages in the journal.
     pub fn unsettled(&self) -> u64 {
         self.journal.as_ref().map_or(0, Journal::pages)
@@ -209,7 +215,11 @@ impl Store for RedisStore {
             .extend(&self.core, &self.claiming, lease)
             .await?;
         if extended {
-            self.claiming.extended(&self.core, lease).await?;
+            self.claiming.extended(&self.core, lease);
+            let addresses = &self.claiming.addresses;
+            addresses
+                .extended(&self.core, &lease.host, lease.token)
+                .await?;
         }
         Ok(extended.then_some(term))
     }
@@ -223,7 +233,10 @@ impl Store for RedisStore {
         self.applying
             .release(core, claiming, release, since_end)
             .await?;
-        self.claiming.leave_addresses(&self.core, release).await
+        claiming
+            .addresses
+            .leave(core, &release.host, release.token)
+            .await
     }
 
     async fn schedule(&self, schedule: &Schedule) -> Result<(), StoreError> {
@@ -233,7 +246,7 @@ impl Store for RedisStore {
     }
 
     async fn enter_address(&self, enter: &EnterAddress) -> Result<bool, StoreError> {
-        self.claiming.enter_address(&self.core, enter).await
+        self.claiming.addresses.enter(&self.core, enter).await
     }
 
     async fn pause(&self) -> Result<(), StoreError> {
