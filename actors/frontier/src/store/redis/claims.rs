@@ -168,7 +168,7 @@ impl Claiming {
         }
         let left = left.map(AtomicU64::into_inner);
         // Without permits no host's turn is worth a claim.
-        let is_spent = left == Some(0) && wanted > 0;
+        let is_spent = left == Some(0) && wanted > 0 && !core.permits.is_freed();
         self.spent.store(is_spent, Ordering::Relaxed);
         let over = left.unwrap_or(0);
         core.permits.over(Tally { kept: 0, over });
