@@ -4,6 +4,12 @@ use std::cell::RefCell;
 
 use contract::clock::Clock;
 use contract::crawl::CrawlConfig;
+use contract::host::Host;
+use contract::lease::Taker;
+use contract::link::{Link as Found, LinkKind};
+use contract::outcome::Outcome;
+use contract::page::Fate;
+use contract::settle::Settles;
 use kit::redis::{Redis, RedisOptions as ServerOptions};
 use proptest::prelude::*;
 
@@ -128,15 +134,89 @@ proptest! {
         }
         stage.finish();
     }
+}
 
-    #[test]
-    fn redis_never_exceeds_the_limit(acts in story(), limit in 0u64..12) {
-        let mut stage = Stage::<OnServer>::new(&Rules { limit: Some(limit), ..rules() });
-        for act in &acts {
-            stage.play(act);
-        }
-        stage.finish();
-        let stats = now(stage.subject.store().stats()).unwrap();
-        prop_assert!(stats.kept <= limit, "{} kept of {}", stats.kept, limit);
+/// One round of a node: claims, and settles the first URL of each lease as kept and the others as not.
+fn work(store: &RedisStore, limit: u64) {
+    let claim = Claim {
+        taker: Taker::ALONE,
+        hosts: 8,
+        urls_per_host: 2,
+    };
+    let leases = now(store.claim(claim)).unwrap().leases;
+    for lease in leases {
+        let settles: Vec<Settle> = (0u32..)
+            .zip(&lease.urls)
+            .map(|(position, queued)| Settle {
+                host: lease.host.clone(),
+                token: lease.token,
+                what: Settles::Url {
+                    position,
+                    outcome: Outcome::Ok,
+                    fate: Fate::Done,
+                    kept: position == 0,
+                    bytes: 1,
+                },
+                via: queued.url.clone(),
+                links: Vec::new(),
+            })
+            .collect();
+        now(store.settle(&settles)).unwrap();
+        let release = Release {
+            host: lease.host,
+            token: lease.token,
+            handed: usize::MAX,
+            last_end: None,
+        };
+        now(store.release(&release, None)).unwrap();
+        let kept = now(store.stats()).unwrap().kept;
+        assert!(kept <= limit, "{kept} of {limit}");
     }
+}
+
+#[test]
+fn a_limit_holds_over_two_nodes_and_is_reached_although_one_dies_with_permits() {
+    const LIMIT: u64 = 17;
+    let clock = Clock::manual(contract::clock::Wall(1_000_000_000_000));
+    let rules = Rules {
+        limit: Some(LIMIT),
+        delay: Duration::ZERO,
+        domain_leases_max: None,
+        ..rules()
+    };
+    let mut subject = OnServer::new(rules, clock.clone());
+    let links = (0..60u64).map(|number| Found {
+        host: Host::from_stored(&format!("h{}.test", number / 3)),
+        url: format!("http://h{}.test/{number}", number / 3).into(),
+        fingerprint: Fingerprint(number + 1),
+        kind: LinkKind::Page,
+        depth: 1,
+        hops: 0,
+    });
+    let admit = Admit {
+        links: links.collect(),
+        via: "seed".into(),
+        force: false,
+    };
+    now(subject.store().admit(&admit)).unwrap();
+    work(subject.store(), LIMIT);
+    // A node dies with leases, and with permits that it had for a claim whose answer it never got.
+    let claim = Claim {
+        taker: Taker::ALONE,
+        hosts: 3,
+        urls_per_host: 2,
+    };
+    assert!(!now(subject.store().claim(claim)).unwrap().leases.is_empty());
+    let held = now(subject.store().core.permits.take(&subject.store().core, 4)).unwrap();
+    assert!(held.is_some_and(|held| held.count > 0));
+    subject.crash();
+    for _ in 0..200 {
+        work(subject.store(), LIMIT);
+        // As the coordinator does.
+        now(subject.store().stats()).unwrap();
+        clock.advance(Duration::from_millis(500));
+        subject.passed();
+    }
+    let stats = now(subject.store().stats()).unwrap();
+    assert_eq!((stats.kept, stats.limit_reached), (LIMIT, true));
 }
