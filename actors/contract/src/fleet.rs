@@ -194,7 +194,6 @@ pub struct CrawlOnNode {
     pub config: u64,
     /// Settled pages of the last ten seconds, a thousandth of a page a second each.
     pub millipages_per_s: u64,
-    pub bytes_per_s: u64,
     pub leases: u64,
     pub in_flight: u64,
     /// Pages between fetcher and settle, those of a journal included: while there are any, the crawl is not done.

@@ -15,7 +15,8 @@ use super::nodes::Node;
 use super::{FleetError, crawl_key};
 
 /// "I worked on it for the last `more`." Answers the running time over the crawl's life. Two nodes that tell of the
-/// same time add it once; a question asked again because its answer was lost adds what has passed since.
+/// same time add it once; a question asked again because its answer was lost adds what has passed since; with no time
+/// it only asks.
 ///
 /// # Errors
 /// A store that does not answer.
@@ -70,6 +71,23 @@ mod tests {
         let _: i64 = back.query_async(&mut conn).await.unwrap();
         let later = ran(&mut conn, crawl, Duration::from_secs(5)).await.unwrap();
         assert_eq!(later, again + Duration::from_secs(5));
+        // Who only asks takes nothing from who tells.
+        assert_eq!(ran(&mut conn, crawl, Duration::ZERO).await.unwrap(), later);
+        let told: u64 = redis::cmd("HGET")
+            .arg(crawl_key(crawl))
+            .arg("ran-at-us")
+            .query_async(&mut conn)
+            .await
+            .unwrap();
+        assert!(told > 0);
+        ran(&mut conn, crawl, Duration::ZERO).await.unwrap();
+        let still: u64 = redis::cmd("HGET")
+            .arg(crawl_key(crawl))
+            .arg("ran-at-us")
+            .query_async(&mut conn)
+            .await
+            .unwrap();
+        assert_eq!(told, still);
         // A clock that went back adds nothing and takes nothing away.
         let ahead = redis::cmd("HINCRBY")
             .arg(crawl_key(crawl))
@@ -90,7 +108,6 @@ mod tests {
                     crawl: CrawlNumber(crawl),
                     config: 1,
                     millipages_per_s: 0,
-                    bytes_per_s: 0,
                     leases: 0,
                     in_flight: 0,
                     unsent,

@@ -194,7 +194,6 @@ mod tests {
                 crawl: CrawlNumber(1),
                 config: 1,
                 millipages_per_s: 2_500,
-                bytes_per_s: 9,
                 leases,
                 in_flight: 3,
                 unsent: 4,
