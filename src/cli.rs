@@ -12,7 +12,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use contract::crawl::{Embeds, RobotsPolicy, ScopeType};
 use contract::rate::Rate;
 
-pub use self::fleet::{ConfigCommand, FleetFlags, RateArgs, RateWord, StatusArgs, StoreFlags};
+pub use self::fleet::{
+    ConfigCommand, FleetFlags, NodeArgs, RateArgs, RateWord, SharedFlags, StatusArgs, StoreFlags,
+};
 use crate::units;
 
 /// A polite, complete and accountable web crawler.
@@ -38,6 +40,8 @@ pub enum Command {
         /// The crawl's folder
         dir: PathBuf,
     },
+    /// Work on the crawls of a shared store, beside other nodes
+    Node(Box<NodeArgs>),
     /// Show how a running crawl stands; with --store the whole fleet
     Status(Box<StatusArgs>),
     /// Send no more requests until `resume`; outlives a restart
@@ -48,11 +52,11 @@ pub enum Command {
     Stop(Box<Target>),
     /// Give a running crawl more URLs
     Add {
-        /// The crawl's folder, or the URL of its control API (then with ARGIOPE_TOKEN)
-        target: String,
-        /// URLs in the crawl's scope
+        /// The crawl's folder or the URL of its control API (not with --store), then URLs in the crawl's scope
         #[arg(required = true)]
-        urls: Vec<String>,
+        words: Vec<String>,
+        #[command(flatten)]
+        fleet: Box<FleetFlags>,
     },
     /// Change how fast a crawl of a shared store goes, while it runs
     Rate(Box<RateArgs>),
@@ -150,6 +154,8 @@ pub struct CrawlArgs {
     #[arg(long, value_name = "LINE", help_heading = "Politeness")]
     pub header: Vec<String>,
 
+    #[command(flatten)]
+    pub shared: SharedFlags,
     #[command(flatten)]
     pub machine: MachineFlags,
 }

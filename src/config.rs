@@ -19,7 +19,7 @@ use crate::cli::{CrawlArgs, MachineFlags};
 use crate::exit::Failure;
 
 /// The file: the crawl's sections, and `[node]`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 struct File {
     seeds: Vec<String>,
@@ -146,6 +146,58 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// Of a crawl in a shared store, for this node.
+    ///
+    /// # Errors
+    /// A configuration that this program cannot work by.
+    pub fn shared(
+        crawl: CrawlConfig,
+        node: NodeConfig,
+        dial: Dial,
+        output: PathBuf,
+    ) -> Result<Self, Failure> {
+        let parse = |text: &String| {
+            seed(text).map_err(|why| Failure::input(format!("the crawl's seed {text:?}: {why}")))
+        };
+        let seeds = crawl
+            .seeds
+            .iter()
+            .map(parse)
+            .collect::<Result<Vec<_>, _>>()?;
+        check_crawl(&crawl, &seeds)?;
+        Ok(Self {
+            crawl,
+            node,
+            seeds,
+            dial,
+            output,
+        })
+    }
+}
+
+/// What a node of a fleet is set to, whatever it crawls.
+///
+/// # Errors
+/// The first thing that is wrong; and a file that says what only a crawl's configuration can.
+pub fn node(flags: &MachineFlags) -> Result<(NodeConfig, Dial), Failure> {
+    let mut file = match &flags.config {
+        Some(path) => read_file(path)?,
+        None => File::default(),
+    };
+    let node = std::mem::take(&mut file.node);
+    if file != File::default() {
+        return Err(Failure::input(
+            "config file: a node takes [node] alone; what a crawl is set to lives in the store (`argiope config print`)",
+        ));
+    }
+    file.node = node;
+    apply_machine(&mut file.node, flags);
+    check_node(&file.node)?;
+    let dial = dial(&file.node)?;
+    Ok((file.node, dial))
+}
+
 fn read_file(path: &Path) -> Result<File, Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::input(format!("config file {}: {error}", path.display())))?;
@@ -264,7 +316,11 @@ fn literal(url: &Url) -> Option<IpAddr> {
     }
 }
 
-fn dial(node: &NodeConfig) -> Result<Dial, Failure> {
+/// Which addresses and ports this node may dial.
+///
+/// # Errors
+/// What is no network.
+pub fn dial(node: &NodeConfig) -> Result<Dial, Failure> {
     let nets = node.allow_net.iter().map(|text| text.parse::<Net>());
     let nets = nets
         .collect::<Result<_, _>>()
@@ -276,6 +332,7 @@ fn dial(node: &NodeConfig) -> Result<Dial, Failure> {
 }
 
 fn check_crawl(crawl: &CrawlConfig, seeds: &[Url]) -> Result<(), Failure> {
+    contract::valid::check(crawl).map_err(|error| Failure::input(error.to_string()))?;
     let local = seeds
         .iter()
         .all(|seed| literal(seed).is_some_and(|address| address.is_loopback()));
@@ -352,7 +409,7 @@ fn check_node(node: &NodeConfig) -> Result<(), Failure> {
 }
 
 /// A folder named after the first seed's host: no separator, no leading dot can come out of a host name.
-fn folder_name(seed: &Url) -> String {
+pub fn folder_name(seed: &Url) -> String {
     let host = seed
         .host_str()
         .unwrap_or("crawl")

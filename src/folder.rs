@@ -8,16 +8,56 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use contract::fleet::{CrawlNumber, NodeName};
+use frontier::fleet::crawls::Crawl;
+use serde::{Deserialize, Serialize};
+
 use crate::exit::{Code, Failure};
 
 /// What a crawl makes in its folder.
-const PARTS: [&str; 7] = [
-    "archive", "indexes", "pages", "logs", "reports", "frontier", "tmp",
-];
+const PARTS: [&str; 6] = ["archive", "indexes", "pages", "logs", "reports", "tmp"];
+/// Where the frontier is, unless it lives in a shared store.
+const FRONTIER: &str = "frontier";
 /// Where a running crawl can be reached.
 pub const CONTROL: &str = "control.json";
+/// Whose folder it is, where the frontier lives in a shared store.
+const OWNER: &str = "fleet.json";
 /// Held by the process that works on the folder; the file itself stays, so that nobody locks a removed one.
 const LOCK: &str = "crawl.lock";
+
+/// Whose part of which crawl a folder holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Owner {
+    crawl: String,
+    number: CrawlNumber,
+    /// When the crawl was made, which tells it from one of the same name in another store.
+    made_ms: u64,
+    node: String,
+}
+
+impl Owner {
+    pub fn of(crawl: &Crawl, node: &NodeName) -> Self {
+        Self {
+            crawl: crawl.name.as_str().to_owned(),
+            number: crawl.number,
+            made_ms: crawl.made_ms,
+            node: node.as_str().to_owned(),
+        }
+    }
+}
+
+fn failed(dir: &Path, what: &str, error: &io::Error) -> Failure {
+    let code = if error.raw_os_error() == Some(28) {
+        Code::DiskFull
+    } else {
+        Code::BadInput
+    };
+    Failure::new(
+        code,
+        format!("output folder {}: {what}: {error}", dir.display()),
+    )
+}
 
 /// A crawl's folder that exists, can be written, and is nobody else's as long as this value lives.
 #[derive(Clone, Debug)]
@@ -32,22 +72,52 @@ impl Folder {
     /// # Errors
     /// A folder that cannot be made or written, one with other people's files in it, or one in use.
     pub fn open(dir: &Path, overwrite: bool) -> Result<Self, Failure> {
-        let failed = |what: &str, error: &io::Error| {
-            let code = if error.raw_os_error() == Some(28) {
-                Code::DiskFull
-            } else {
-                Code::BadInput
-            };
-            Failure::new(
-                code,
-                format!("output folder {}: {what}: {error}", dir.display()),
-            )
-        };
-        fs::create_dir_all(dir).map_err(|error| failed("cannot be made", &error))?;
-        let is_crawl = dir.join("frontier").is_dir();
+        let is_crawl = dir.join(FRONTIER).is_dir();
+        let folder = Self::take(dir, is_crawl)?;
+        if overwrite && is_crawl {
+            for part in PARTS.into_iter().chain([FRONTIER]) {
+                match fs::remove_dir_all(dir.join(part)) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(failed(dir, "cannot be emptied", &error));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        folder.make(PARTS.into_iter().chain([FRONTIER]))?;
+        Ok(folder)
+    }
+
+    /// The same for one node's part of a crawl in a shared store. The folder says whose it is.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and a folder of another crawl, node or store.
+    pub fn shared(dir: &Path, owner: &Owner) -> Result<Self, Failure> {
+        let file = dir.join(OWNER);
+        let folder = Self::take(dir, file.is_file())?;
+        let old = fs::read(&file).ok();
+        let old = old.and_then(|bytes| serde_json::from_slice::<Owner>(&bytes).ok());
+        // Without an archive nothing was ever kept here: a first run died while it wrote whose the folder is.
+        let is_new = old.is_none() && !dir.join("archive").is_dir();
+        if is_new {
+            let bytes = serde_json::to_vec_pretty(owner).unwrap_or_default();
+            fs::write(&file, bytes).map_err(|error| failed(dir, "cannot be written", &error))?;
+        } else if old.as_ref() != Some(owner) {
+            return Err(Failure::input(format!(
+                "output folder {}: another crawl's or another store's ({OWNER} says whose); name another with --output",
+                dir.display()
+            )));
+        }
+        folder.make(PARTS)?;
+        Ok(folder)
+    }
+
+    /// Makes the folder if need be and locks it.
+    fn take(dir: &Path, is_crawl: bool) -> Result<Self, Failure> {
+        fs::create_dir_all(dir).map_err(|error| failed(dir, "cannot be made", &error))?;
         let strange = |entry: io::Result<fs::DirEntry>| entry.is_ok_and(|e| e.file_name() != LOCK);
         let is_strange = fs::read_dir(dir)
-            .map_err(|error| failed("cannot be read", &error))?
+            .map_err(|error| failed(dir, "cannot be read", &error))?
             .any(strange);
         if !is_crawl && is_strange {
             return Err(Failure::input(format!(
@@ -55,36 +125,27 @@ impl Folder {
                 dir.display()
             )));
         }
-        let lock =
-            File::create(dir.join(LOCK)).map_err(|error| failed("cannot be written", &error))?;
+        let lock = File::create(dir.join(LOCK))
+            .map_err(|error| failed(dir, "cannot be written", &error))?;
         match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(Failure::input(format!(
-                    "output folder {0}: another process works on it (`argiope status {0}` asks it)",
-                    dir.display()
-                )));
-            }
-            Err(TryLockError::Error(error)) => return Err(failed("cannot be locked", &error)),
+            Ok(()) => Ok(Self {
+                path: dir.to_owned(),
+                _lock: Arc::new(lock),
+            }),
+            Err(TryLockError::WouldBlock) => Err(Failure::input(format!(
+                "output folder {0}: another process works on it (`argiope status {0}` asks it)",
+                dir.display()
+            ))),
+            Err(TryLockError::Error(error)) => Err(failed(dir, "cannot be locked", &error)),
         }
-        if overwrite && is_crawl {
-            for part in PARTS {
-                match fs::remove_dir_all(dir.join(part)) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                        return Err(failed("cannot be emptied", &error));
-                    }
-                    _ => {}
-                }
-            }
+    }
+
+    fn make(&self, parts: impl IntoIterator<Item = &'static str>) -> Result<(), Failure> {
+        for part in parts {
+            fs::create_dir_all(self.path.join(part))
+                .map_err(|error| failed(&self.path, "cannot be written", &error))?;
         }
-        for part in PARTS {
-            fs::create_dir_all(dir.join(part))
-                .map_err(|error| failed("cannot be written", &error))?;
-        }
-        Ok(Self {
-            path: dir.to_owned(),
-            _lock: Arc::new(lock),
-        })
+        Ok(())
     }
 
     pub fn path(&self) -> &Path {
@@ -127,6 +188,31 @@ mod tests {
         assert!(dir.path().join("archive/x.warc.gz").exists());
         drop(folder);
         Folder::open(dir.path(), true).unwrap();
+    }
+
+    #[test]
+    fn a_nodes_folder_stays_with_its_crawl_and_its_node() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().join("docs").join("n1");
+        let owner = Owner {
+            crawl: "docs".into(),
+            number: CrawlNumber(1),
+            made_ms: 5,
+            node: "n1".into(),
+        };
+        let folder = Folder::shared(&dir, &owner).unwrap();
+        assert!(folder.part("archive").is_dir() && !folder.part("frontier").exists());
+        assert!(Folder::shared(&dir, &owner).is_err(), "it is in use");
+        drop(folder);
+        drop(Folder::shared(&dir, &owner).unwrap());
+        let again = Owner {
+            made_ms: 6,
+            ..owner
+        };
+        let failure = Folder::shared(&dir, &again).unwrap_err();
+        assert!(failure.message.contains("another store's"), "{failure}");
+        let failure = Folder::open(&dir, true).unwrap_err();
+        assert!(failure.message.contains("no crawl made it"), "{failure}");
     }
 
     #[test]

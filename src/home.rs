@@ -7,16 +7,23 @@ use std::sync::Arc;
 
 use contract::canonical::Fingerprinter;
 use contract::clock::Clock;
+use contract::crawl::CrawlConfig;
 use contract::error::chain;
 use contract::fault::FailPlan;
+use contract::pulse::Pulse;
 use contract::rate::{Limit, RateScope};
 use frontier::config::{FrontierConfig, Rules};
+use frontier::fleet::Link;
+use frontier::fleet::crawls::Crawl;
+use frontier::fleet::deployment::Deployment;
 use frontier::rate::RateStore;
 use frontier::rate::local::LocalRates;
+use frontier::rate::shared::RedisRates;
 use frontier::store::Store;
 use frontier::store::embedded::{Embedded, EmbeddedOptions};
+use frontier::store::redis::{RedisOptions, RedisStore};
 
-use crate::config::Settings;
+use crate::config::NodeConfig;
 use crate::exit::{Code, Failure};
 use crate::identity;
 use crate::wiring::Plan;
@@ -29,6 +36,16 @@ pub enum Home {
         /// `--change`: seeds and scope of an existing crawl may differ.
         change: bool,
     },
+    /// In a store that nodes share.
+    Shared(SharedCrawl),
+}
+
+/// A crawl in a shared store.
+#[derive(Clone, Debug)]
+pub struct SharedCrawl {
+    pub link: Link,
+    pub deployment: Deployment,
+    pub crawl: Crawl,
 }
 
 /// An open frontier.
@@ -36,7 +53,14 @@ pub struct Opened<S> {
     pub store: Arc<S>,
     pub rates: Arc<dyn RateStore>,
     pub fingerprints: Fingerprinter,
+    /// Whether leases still hold as far as the store can be asked.
+    pub pulse: Pulse,
+    /// Pages that wait on this node's disk for a store that is away.
+    pub unsettled: Unsettled,
 }
+
+/// Counts pages.
+pub type Unsettled = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 /// This node's part of a frontier's settings.
 pub fn config(memory_bytes: u64) -> FrontierConfig {
@@ -47,9 +71,9 @@ pub fn config(memory_bytes: u64) -> FrontierConfig {
 }
 
 /// What the store decides by.
-pub fn rules(settings: &Settings, config: &FrontierConfig) -> Rules {
-    let mut rules = Rules::new(&settings.crawl, config);
-    if !settings.node.allow_net.is_empty() {
+pub fn rules(crawl: &CrawlConfig, node: &NodeConfig, config: &FrontierConfig) -> Rules {
+    let mut rules = Rules::new(crawl, config);
+    if !node.allow_net.is_empty() {
         // Networks that the user allowed by name are his own (DESIGN.md, Budgets).
         rules.domain_leases_max = None;
         rules.address_leases_max = None;
@@ -68,7 +92,7 @@ pub async fn in_folder(
     fingerprint_seed: u64,
 ) -> Result<Opened<Embedded>, Failure> {
     let options = EmbeddedOptions {
-        rules: rules(&plan.settings, config),
+        rules: rules(&plan.settings.crawl, &plan.settings.node, config),
         clock: plan.clock.clone(),
         memory_bytes: config.memory_bytes,
         fingerprint_seed,
@@ -83,6 +107,8 @@ pub async fn in_folder(
         store: Arc::new(store),
         rates: alone(&plan.clock, plan.settings.crawl.pace.limit()).await?,
         fingerprints,
+        pulse: Pulse::always(),
+        unsettled: Arc::new(|| 0),
     })
 }
 
@@ -107,4 +133,82 @@ async fn alone(clock: &Clock, crawl: Limit) -> Result<Arc<dyn RateStore>, Failur
         begun.map_err(|error| Failure::new(Code::Error, chain(&error)))?;
     }
     Ok(Arc::new(rates))
+}
+
+/// Opens the crawl's part of the store, with a journal for what cannot be settled while it is away, if one is named.
+///
+/// # Errors
+/// A store that is away or that was tampered with.
+pub async fn attach(
+    home: &SharedCrawl,
+    rules: Rules,
+    clock: &Clock,
+    memory_bytes: u64,
+    journal: Option<PathBuf>,
+) -> Result<RedisStore, Failure> {
+    let options = RedisOptions {
+        rules,
+        clock: clock.clone(),
+        memory_bytes,
+        journal,
+    };
+    let opened = RedisStore::open(
+        home.link.clone(),
+        &home.deployment,
+        home.crawl.clone(),
+        options,
+    );
+    opened.await.map_err(identity::failed)
+}
+
+/// The same for one order from outside of any crawl's run.
+///
+/// # Errors
+/// As [`attach`].
+pub async fn attach_for_orders(
+    home: &SharedCrawl,
+    crawl: &CrawlConfig,
+    node: &NodeConfig,
+) -> Result<RedisStore, Failure> {
+    /// Enough for the seeds of a large crawl; nothing of it lives longer than the order.
+    const MEMORY_BYTES: u64 = 1 << 20;
+    let rules = rules(crawl, node, &config(MEMORY_BYTES));
+    attach(home, rules, &Clock::machine(), MEMORY_BYTES, None).await
+}
+
+/// Opens the frontier in a store that nodes share, with the rates that they share there.
+///
+/// # Errors
+/// A store that is away or that was tampered with.
+pub async fn in_store(
+    plan: &Plan,
+    config: &FrontierConfig,
+    home: &SharedCrawl,
+) -> Result<Opened<RedisStore>, Failure> {
+    let rates = RedisRates::new(home.link.clone(), home.crawl.number);
+    for (scope, limit) in [
+        (RateScope::Cluster, Limit::default()),
+        (RateScope::Crawl, plan.settings.crawl.pace.limit()),
+    ] {
+        let begun = rates.begin(scope, limit).await;
+        begun.map_err(|error| Failure::new(Code::Store, chain(&error)))?;
+    }
+    let rules = rules(&plan.settings.crawl, &plan.settings.node, config);
+    let journal = Some(plan.folder.part("journal"));
+    let memory = config.memory_bytes / 4;
+    let store = attach(home, rules, &plan.clock, memory, journal).await?;
+    let store = Arc::new(store);
+    let unsettled = {
+        let store = store.clone();
+        Arc::new(move || store.unsettled())
+    };
+    Ok(Opened {
+        pulse: store.pulse(),
+        unsettled,
+        store,
+        rates: Arc::new(rates),
+        fingerprints: Fingerprinter {
+            seed: home.crawl.fingerprint_seed,
+        },
+    })
 }

@@ -39,40 +39,66 @@ pub async fn take_up(
         None => None,
     };
     let asked = &settings.crawl;
+    let mut old_seeds: &[String] = &[];
     if let Some(known) = &known {
-        let difference = difference(known, asked);
-        if !difference.is_empty() && !change {
-            return Err(Failure::input(format!(
-                "output folder {}: another crawl's:\n  {}\ngive the same command to resume it, --change to go on \
-                 with these, --overwrite to start anew, or another --output",
-                settings.output.display(),
-                difference.join("\n  ")
-            )));
-        }
+        let place = format!("output folder {}", settings.output.display());
+        compare(known, asked, change, &place)?;
+        old_seeds = &known.seeds;
     }
-    let old_seeds: HashSet<&str> = known
-        .iter()
-        .flat_map(|known| known.seeds.iter().map(String::as_str))
-        .collect();
-    let new: Vec<Link> = settings
-        .seeds
-        .iter()
-        .filter(|seed| !old_seeds.contains(seed.as_str()))
-        .filter_map(|seed| link(seed, fingerprints))
-        .collect();
-    if !new.is_empty() {
-        // Before the configuration: after a crash between the two, they are admitted again and none is missing.
-        let admit = Admit {
-            links: new,
-            via: "seed".into(),
-            force: true,
-        };
-        store.admit(&admit).await.map_err(failed)?;
-    }
+    // Before the configuration: after a crash between the two, they are admitted again and none is missing.
+    admit_seeds(store, settings, old_seeds, fingerprints).await?;
     let bytes =
         serde_json::to_vec(asked).map_err(|error| Failure::new(Code::Error, chain(&error)))?;
     store.set_config(&bytes).await.map_err(failed)?;
     Ok(())
+}
+
+/// Whether what is asked for is the crawl that is there, but for what may change.
+///
+/// # Errors
+/// Other seeds or another scope, line by line, unless `change` allows them.
+pub fn compare(
+    known: &CrawlConfig,
+    asked: &CrawlConfig,
+    change: bool,
+    place: &str,
+) -> Result<(), Failure> {
+    let difference = difference(known, asked);
+    if difference.is_empty() || change {
+        return Ok(());
+    }
+    Err(Failure::input(format!(
+        "{place}: another crawl's:\n  {}\ngive the same command to resume it, --change to go on \
+         with these, or start anew (--overwrite or another --output in a folder, another --name in a store)",
+        difference.join("\n  ")
+    )))
+}
+
+/// Lets in the seeds that are not among the old ones.
+///
+/// # Errors
+/// A store that fails.
+pub async fn admit_seeds(
+    store: &impl Store,
+    settings: &Settings,
+    old: &[String],
+    fingerprints: Fingerprinter,
+) -> Result<(), Failure> {
+    let old: HashSet<&str> = old.iter().map(String::as_str).collect();
+    let new = settings
+        .seeds
+        .iter()
+        .filter(|seed| !old.contains(seed.as_str()));
+    let links: Vec<Link> = new.filter_map(|seed| link(seed, fingerprints)).collect();
+    if links.is_empty() {
+        return Ok(());
+    }
+    let admit = Admit {
+        links,
+        via: "seed".into(),
+        force: true,
+    };
+    store.admit(&admit).await.map(drop).map_err(failed)
 }
 
 /// The seeds given, and those that redirects made.

@@ -28,7 +28,10 @@ impl Machine {
         Self {
             frontier: status.frontier.clone(),
             cpu_ms_by_thread: cpu_by_thread(Path::new("/proc/self/task")),
-            rss_peak_bytes: rss_peak(&fs::read_to_string("/proc/self/status").unwrap_or_default()),
+            rss_peak_bytes: kib(
+                &fs::read_to_string("/proc/self/status").unwrap_or_default(),
+                "VmHWM:",
+            ),
             waited_ms_by_arrow: arrows.iter().map(waited).collect(),
         }
     }
@@ -41,6 +44,14 @@ impl Machine {
             serde_json::to_vec_pretty(self)?,
         )
     }
+}
+
+/// Resident memory now, in bytes.
+pub fn rss() -> u64 {
+    kib(
+        &fs::read_to_string("/proc/self/status").unwrap_or_default(),
+        "VmRSS:",
+    )
 }
 
 /// CPU time by thread name, threads of one name together. A thread that ends while we look is passed over.
@@ -59,9 +70,9 @@ fn cpu_by_thread(tasks: &Path) -> BTreeMap<String, u64> {
     times
 }
 
-/// `VmHWM` of /proc/PID/status, in bytes.
-fn rss_peak(status: &str) -> u64 {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+/// A field of /proc/PID/status that counts KiB, in bytes.
+fn kib(status: &str, field: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
     let kib = line
         .and_then(|rest| rest.split_whitespace().next())
         .and_then(|text| text.parse::<u64>().ok());
@@ -77,6 +88,7 @@ mod tests {
         let machine = Machine::read(&Status::default(), &[]);
         assert!(machine.rss_peak_bytes > 1 << 20);
         assert!(!machine.cpu_ms_by_thread.is_empty());
-        assert_eq!(rss_peak("Name:\tx\nVmHWM:\t   12 kB\n"), 12_288);
+        assert_eq!(kib("Name:\tx\nVmHWM:\t   12 kB\n", "VmHWM:"), 12_288);
+        assert!(rss() > 1 << 20 && rss() <= machine.rss_peak_bytes.max(rss()));
     }
 }

@@ -71,11 +71,12 @@ async fn dispatch(command: Command) -> Result<Code, Failure> {
     match command {
         Command::Crawl(args) => return commands::crawl::run(&args).await,
         Command::Verify { dir } => return commands::verify::run(&dir).await,
+        Command::Node(args) => return commands::node::run(&args).await,
         Command::Status(args) => status(&args).await?,
         Command::Pause(target) => order(&target, Wish::Pause).await?,
         Command::Resume(target) => order(&target, Wish::Resume).await?,
         Command::Stop(target) => order(&target, Wish::Stop).await?,
-        Command::Add { target, urls } => add(&target, &urls).await?,
+        Command::Add { words, fleet } => add(&words, &fleet).await?,
         Command::Rate(args) => fleet::rate(&args).await?,
         Command::Config(command) => fleet::config(&command).await?,
     }

@@ -10,9 +10,10 @@ use tracing::warn;
 
 use crate::api::Api;
 use crate::exit::{Code, Failure};
+use crate::home::Home;
 use crate::shutdown::Signals;
 use crate::supervise::{self, Ended};
-use crate::wiring::Plan;
+use crate::wiring::{Plan, Told};
 
 /// How a run ended.
 #[derive(Debug)]
@@ -27,16 +28,27 @@ pub struct Ran {
 /// # Errors
 /// A folder or store that cannot be used, a pipeline that keeps dying.
 pub async fn crawl(plan: &Plan, signals: &mut Signals) -> Result<Ran, Failure> {
+    // One node must not order what all have to hear.
+    let refuses = match plan.home {
+        Home::Folder { .. } => None,
+        Home::Shared(_) => Some("this crawl is a fleet's: give the order with --store"),
+    };
     let api = Api::start(
         plan.folder.path(),
         token(),
         plan.status.subscribe(),
         plan.orders.subscribe(),
+        refuses,
     )
     .await;
     let _api = api.map_err(|error| Failure::input(format!("control API: {error}")))?;
     let ended = supervise::run(plan, signals).await?;
-    let reports = finish(plan.folder.path()).await;
+    let is_anew = *plan.told.borrow() == Some(Told::Anew);
+    let reports = match is_anew {
+        // It goes on at once; they would be written for nobody.
+        true => Ok(()),
+        false => finish(plan.folder.path()).await,
+    };
     Ok(Ran { ended, reports })
 }
 

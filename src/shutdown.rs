@@ -3,36 +3,63 @@
 //! Owns the signals and the drain's deadline. The first Ctrl-C or SIGTERM drains (at most 30 s), the second stops at
 //! once; both lose nothing, because a crash loses nothing.
 
-use std::io;
 use std::time::Duration;
 
 use coordinator::State;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tracing::{info, warn};
 
+use crate::exit::{Code, Failure};
 use crate::wiring::{Generation, Plan};
 
-/// SIGINT and SIGTERM.
-pub struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
+/// SIGINT and SIGTERM, as this process gets them or as somebody in it passes them on.
+pub struct Signals(Source);
+
+enum Source {
+    Process {
+        interrupt: Signal,
+        terminate: Signal,
+    },
+    Relayed(watch::Receiver<()>),
 }
 
 impl Signals {
     /// # Errors
     /// Handlers that cannot be installed.
-    pub fn install() -> io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
+    pub fn install() -> Result<Self, Failure> {
+        let on = |kind| {
+            signal(kind).map_err(|error| Failure::new(Code::Error, format!("signals: {error}")))
+        };
+        Ok(Self(Source::Process {
+            interrupt: on(SignalKind::interrupt())?,
+            terminate: on(SignalKind::terminate())?,
+        }))
     }
 
-    /// The next of either.
+    /// One for each time that the sender sends.
+    pub fn relayed(from: &watch::Sender<()>) -> Self {
+        Self(Source::Relayed(from.subscribe()))
+    }
+
+    /// The next one.
     pub async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+        match &mut self.0 {
+            Source::Process {
+                interrupt,
+                terminate,
+            } => {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+            }
+            Source::Relayed(relayed) => {
+                if relayed.changed().await.is_err() {
+                    // Nobody is left who could send one.
+                    std::future::pending().await
+                }
+            }
         }
     }
 }

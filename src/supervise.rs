@@ -15,7 +15,7 @@ use tracing::{error, info};
 
 use crate::exit::{Code, Failure};
 use crate::shutdown::{Drained, Signals, drain};
-use crate::wiring::{Generation, Plan};
+use crate::wiring::{Generation, Plan, Told};
 
 /// So many deaths within [`DEATHS_WINDOW`] end the process.
 const DEATHS_MAX: usize = 5;
@@ -81,8 +81,15 @@ pub async fn run(plan: &Plan, signals: &mut Signals) -> Result<Ended, Failure> {
 
 /// The end as it is told from outside.
 async fn told(plan: &Plan) -> End {
-    match plan.told.subscribe().wait_for(Option::is_some).await {
-        Ok(end) => end.clone().unwrap_or(End::Stopped),
+    match plan
+        .told
+        .subscribe()
+        .wait_for(Option::is_some)
+        .await
+        .as_deref()
+    {
+        Ok(Some(Told::End(end))) => end.clone(),
+        Ok(_) => End::Stopped,
         // Cannot be: the plan holds the sender.
         Err(_) => std::future::pending().await,
     }

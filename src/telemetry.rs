@@ -2,12 +2,15 @@
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::IsTerminal;
+use std::net::SocketAddr;
 use std::panic::PanicHookInfo;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
+use crate::api::serve_metrics;
 use crate::cli::LogFormat;
+use crate::exit::Failure;
 
 /// Installs the log subscriber; `ARGIOPE_LOG` overrides the level ("debug", "fetcher=trace,info").
 pub fn logs(format: LogFormat, quiet: bool) {
@@ -46,7 +49,7 @@ fn log_panic(info: &PanicHookInfo<'_>) {
 }
 
 /// Sorts what histograms have gathered, which nobody else does while nobody scrapes; without it they grow for ever.
-pub async fn upkeep(metrics: PrometheusHandle) {
+async fn upkeep(metrics: PrometheusHandle) {
     let mut ticks = tokio::time::interval(std::time::Duration::from_secs(5));
     loop {
         ticks.tick().await;
@@ -61,4 +64,25 @@ pub fn metrics() -> Option<PrometheusHandle> {
     parser::events::describe();
     storage::events::describe();
     Some(metrics)
+}
+
+/// Keeps the metrics up, and serves them where an address is given.
+///
+/// # Errors
+/// An address that cannot be listened on.
+pub async fn serve(
+    metrics: Option<PrometheusHandle>,
+    listen: Option<SocketAddr>,
+) -> Result<(), Failure> {
+    let Some(metrics) = metrics else {
+        return Ok(());
+    };
+    tokio::task::spawn_local(upkeep(metrics.clone()));
+    let Some(address) = listen else {
+        return Ok(());
+    };
+    let served = serve_metrics(address, metrics).await;
+    served
+        .map(drop)
+        .map_err(|error| Failure::input(format!("--metrics-listen {address}: {error}")))
 }

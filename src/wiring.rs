@@ -6,6 +6,7 @@
 use std::any::Any;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use actix::{Actor, Addr, Context};
@@ -20,7 +21,6 @@ use contract::lease::{Bell, Taker};
 use contract::memory::ByteBudget;
 use contract::outbox::{ArrowLoad, Ask, Outbox, Work};
 use contract::page::{Page, PageGauge};
-use contract::pulse::Pulse;
 use contract::scope::Scope;
 use contract::turns::Turns;
 use coordinator::{Coordinator, CoordinatorConfig, End, Status};
@@ -59,10 +59,20 @@ pub struct Plan {
     pub status: watch::Sender<Status>,
     /// The door for orders of the generation that runs.
     pub orders: watch::Sender<Option<Outbox<Order>>>,
-    /// The end, where it is told from outside: by an operator of the fleet, or by another node.
-    pub told: watch::Sender<Option<End>>,
+    /// What is told from outside: by an operator of the fleet, or by another node.
+    pub told: watch::Sender<Option<Told>>,
+    /// Pages that other nodes of the crawl have not settled yet.
+    pub elsewhere: Arc<AtomicU64>,
     /// Which generations die on purpose.
     pub failing: Failing,
+}
+
+/// What is told to a crawl's rooms from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    End(End),
+    /// The configuration has changed: drain, somebody else builds them anew.
+    Anew,
 }
 
 /// One life of the pipeline.
@@ -99,6 +109,10 @@ impl Generation {
                 let opened = home::in_folder(plan, &config, *change, seed).await?;
                 Self::on(plan, opened, &config, died).await
             }
+            Home::Shared(crawl) => {
+                let opened = home::in_store(plan, &config, crawl).await?;
+                Self::on(plan, opened, &config, died).await
+            }
         }
     }
 
@@ -115,6 +129,8 @@ impl Generation {
             store,
             rates,
             fingerprints,
+            pulse,
+            unsettled,
         } = frontier;
         let mut chance = Chance::seeded(rand::random());
         let mut threads = Threads::default();
@@ -220,10 +236,13 @@ impl Generation {
             page: page.clone(),
             bell: bell.clone(),
             turns: turns.clone(),
-            pulse: Pulse::always(),
+            pulse,
             taker: Taker::ALONE,
         };
-        let fetch_config = fetcher_config(node.fetchers, node.concurrency)?;
+        let fetch_config = fetcher_config(
+            node.fetchers,
+            crawl.pace.concurrency.unwrap_or(node.concurrency),
+        )?;
         let tls = fetcher::tls::client_config(node.ca.as_slice(), fetch_config.http2);
         let tls = tls.map_err(|error| Failure::input(chain(&error)))?;
         let mut fetchers = Vec::with_capacity(node.fetchers);
@@ -277,6 +296,8 @@ impl Generation {
                 .map(|fetcher| door::<_, FetcherReport>("report", fetcher, 2))
                 .collect(),
             pages: pages.clone(),
+            elsewhere: plan.elsewhere.clone(),
+            unsettled,
             health,
             scope,
             fingerprints,
@@ -366,6 +387,7 @@ impl Generation {
 
 /// The shares of `--max-memory`, for all crawls of this process; the rest is for connections, parsers and the
 /// allocator.
+#[derive(Clone, Debug)]
 pub struct Memory {
     /// Of each crawl.
     frontier: u64,

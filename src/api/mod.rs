@@ -41,6 +41,8 @@ pub struct Control {
 pub struct Shared {
     pub status: watch::Receiver<Status>,
     pub orders: watch::Receiver<Option<Outbox<Order>>>,
+    /// Why no order is taken here, where none is.
+    refuses: Option<&'static str>,
     token: String,
 }
 
@@ -67,6 +69,7 @@ impl Api {
         token: String,
         status: watch::Receiver<Status>,
         orders: watch::Receiver<Option<Outbox<Order>>>,
+        refuses: Option<&'static str>,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
@@ -86,6 +89,7 @@ impl Api {
         let shared = Shared {
             status,
             orders,
+            refuses,
             token,
         };
         let server = tokio::spawn(async move {
@@ -154,6 +158,9 @@ async fn status(State(shared): State<Shared>) -> Json<Status> {
 }
 
 async fn order(State(shared): State<Shared>, order: Order) -> Response {
+    if let Some(why) = shared.refuses {
+        return refuse(StatusCode::CONFLICT, why);
+    }
     let door = shared.orders.borrow().clone();
     let Some(door) = door else {
         return refuse(
@@ -217,6 +224,7 @@ mod tests {
             "secret".into(),
             status.subscribe(),
             orders.subscribe(),
+            None,
         )
         .await
         .unwrap();

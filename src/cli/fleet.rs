@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use contract::fleet::CrawlName;
+use contract::fleet::{CrawlName, NodeName};
 use contract::rate::Rate;
 
+use super::MachineFlags;
 use crate::units;
 
 /// Where the shared store is.
@@ -38,6 +39,57 @@ pub struct StoreFlags {
         env = "ARGIOPE_STORE_CA"
     )]
     pub store_ca: Option<PathBuf>,
+}
+
+/// What `crawl` takes for a crawl in a shared store.
+#[derive(Debug, Args)]
+pub struct SharedFlags {
+    #[command(flatten)]
+    pub store: StoreFlags,
+    /// The crawl's name in the store [default: the first seed's host]
+    #[arg(long, value_name = "NAME", help_heading = "Cluster")]
+    pub name: Option<CrawlName>,
+    /// Only start the crawl; the nodes of the store work on it
+    #[arg(long, help_heading = "Cluster")]
+    pub detach: bool,
+    /// How many URLs are expected, for the layout of a new crawl [default: 10000000]
+    #[arg(long, value_name = "N", help_heading = "Cluster")]
+    pub expected_urls: Option<u64>,
+    /// This node's name [default: the machine's]
+    #[arg(
+        long,
+        value_name = "NAME",
+        help_heading = "Cluster",
+        env = "ARGIOPE_NODE_NAME"
+    )]
+    pub node_name: Option<NodeName>,
+}
+
+#[derive(Debug, Args)]
+pub struct NodeArgs {
+    #[command(flatten)]
+    pub store: StoreFlags,
+    /// Work on this crawl only (repeatable) [default: on all that run]
+    #[arg(
+        long,
+        value_name = "NAME",
+        help_heading = "Cluster",
+        env = "ARGIOPE_CRAWL"
+    )]
+    pub crawl: Vec<CrawlName>,
+    /// This node's name; what it fetches is written to DIR/CRAWL/NAME/ [default: the machine's]
+    #[arg(
+        long,
+        value_name = "NAME",
+        help_heading = "Cluster",
+        env = "ARGIOPE_NODE_NAME"
+    )]
+    pub node_name: Option<NodeName>,
+    /// Where the crawls' folders are [default: here]
+    #[arg(short, long, value_name = "DIR", env = "ARGIOPE_OUTPUT")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub machine: MachineFlags,
 }
 
 /// Which crawls of a shared store.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::fleet::{self, Wish};
 use crate::api::Control;
-use crate::cli::{StatusArgs, Target};
+use crate::cli::{FleetFlags, StatusArgs, Target};
 use crate::exit::{Code, Failure};
 use crate::folder::CONTROL;
 
@@ -38,12 +38,22 @@ pub async fn order(target: &Target, wish: Wish) -> Result<(), Failure> {
     send(local, verb, None).await
 }
 
-/// Gives a crawl more URLs.
+/// Gives a crawl more URLs: the words are these, on this machine after the crawl's folder.
 ///
 /// # Errors
 /// No running crawl there, or its refusal.
-pub async fn add(target: &str, urls: &[String]) -> Result<(), Failure> {
-    send(target, "add", Some(json!({ "urls": urls }))).await
+pub async fn add(words: &[String], flags: &FleetFlags) -> Result<(), Failure> {
+    if flags.store.store.is_some() {
+        return super::add::shared(words, flags).await;
+    }
+    match words {
+        [target, urls @ ..] if !urls.is_empty() => {
+            send(target, "add", Some(json!({ "urls": urls }))).await
+        }
+        _ => Err(Failure::input(
+            "name the crawl's folder, then the URLs; or the store with --store",
+        )),
+    }
 }
 
 /// Sends one request to the crawl at `target` (a folder, or the API's URL) and prints the answer.

@@ -1,12 +1,12 @@
 //! `crawl`: the main job, from settings to summary.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use contract::clock::Clock;
 use coordinator::{End, Status};
 use tokio::sync::watch;
 
-use crate::api::serve_metrics;
 use crate::cli::CrawlArgs;
 use crate::config::Settings;
 use crate::exit::{Code, Failure};
@@ -25,11 +25,13 @@ use crate::{progress, telemetry};
 /// # Errors
 /// Bad input, a folder or store that cannot be used, a pipeline that keeps dying.
 pub async fn run(args: &CrawlArgs) -> Result<Code, Failure> {
+    if args.shared.store.store.is_some() {
+        return super::shared::run(args).await;
+    }
     let settings = Settings::read(args)?;
     telemetry::logs(args.machine.log_format, args.machine.quiet);
     let metrics = telemetry::metrics();
-    let mut signals = Signals::install()
-        .map_err(|error| Failure::new(Code::Error, format!("signals: {error}")))?;
+    let mut signals = Signals::install()?;
     let folder = Folder::open(&settings.output, args.overwrite)?;
     let metrics_listen = settings.node.metrics_listen;
     let plan = Plan {
@@ -43,15 +45,10 @@ pub async fn run(args: &CrawlArgs) -> Result<Code, Failure> {
         status: watch::Sender::new(Status::default()),
         orders: watch::Sender::new(None),
         told: watch::Sender::new(None),
+        elsewhere: Arc::default(),
         failing: Failing::read()?,
     };
-    if let Some(metrics) = &metrics {
-        tokio::task::spawn_local(telemetry::upkeep(metrics.clone()));
-    }
-    if let (Some(address), Some(metrics)) = (metrics_listen, metrics) {
-        let served = serve_metrics(address, metrics).await;
-        served.map_err(|error| Failure::input(format!("--metrics-listen {address}: {error}")))?;
-    }
+    telemetry::serve(metrics, metrics_listen).await?;
     let shown = (!args.machine.quiet)
         .then(|| tokio::task::spawn_local(progress::show(plan.status.subscribe())));
     let ran = run::crawl(&plan, &mut signals).await;
@@ -59,9 +56,17 @@ pub async fn run(args: &CrawlArgs) -> Result<Code, Failure> {
         shown.abort();
         progress::end_line();
     }
-    let Ran { ended, reports } = ran?;
+    conclude(ran?, &plan, args.machine.quiet)
+}
+
+/// Says how a crawl ended, and gives the code for it.
+///
+/// # Errors
+/// An index or reports that could not be written.
+pub fn conclude(ran: Ran, plan: &Plan, quiet: bool) -> Result<Code, Failure> {
+    let Ran { ended, reports } = ran;
     let kept = plan.status.borrow().frontier.kept;
-    if !args.machine.quiet {
+    if !quiet {
         summary(&ended, &plan.status.borrow(), plan.folder.path());
     }
     let (Ended::Drained(end) | Ended::Forced(end)) = &ended;

@@ -1,7 +1,10 @@
 //! The verbs of the command line, one file each.
 
+pub mod add;
 pub mod control;
 pub mod crawl;
 pub mod fleet;
+pub mod node;
+pub mod shared;
 pub mod status;
 pub mod verify;

@@ -5,6 +5,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use contract::control::FrontierStats;
+use contract::crawl::CrawlConfig;
 use contract::error::chain;
 use contract::fleet::{CrawlNumber, NodeState};
 use contract::rate::{Limit, RateScope};
@@ -12,12 +14,16 @@ use frontier::fleet::crawls::{self, Crawl};
 use frontier::fleet::nodes::{self, Node};
 use frontier::rate::RateStore;
 use frontier::rate::shared::RedisRates;
+use frontier::store::Store;
 use serde_json::{Value, json};
 
 use crate::cli::StatusArgs;
+use crate::config::NodeConfig;
 use crate::exit::{Code, Failure};
 use crate::fleet::failed;
 use crate::fleet::store::{self, Shared};
+use crate::home::{self, SharedCrawl};
+use crate::identity;
 use crate::units::bytes_words;
 
 use super::fleet::words;
@@ -32,11 +38,13 @@ struct Fleet {
     nodes: Vec<Node>,
 }
 
-/// A crawl and its part of the rate.
+/// A crawl, its part of the rate and its frontier.
 #[derive(Debug)]
 struct CrawlNow {
     crawl: Crawl,
     rate: Limit,
+    /// None of one that has ended and was not asked for by name.
+    figures: Option<FrontierStats>,
 }
 
 /// Prints how the fleet stands.
@@ -70,7 +78,16 @@ async fn read(shared: &mut Shared, args: &StatusArgs) -> Result<Fleet, Failure> 
     let mut crawls = Vec::with_capacity(found.len());
     for crawl in found {
         let rate = limit(shared, crawl.number, RateScope::Crawl).await?;
-        crawls.push(CrawlNow { crawl, rate });
+        let is_asked = args.fleet.crawl.is_some() || !crawl.state.is_ended();
+        let figures = match is_asked {
+            true => Some(figures(shared, &crawl).await?),
+            false => None,
+        };
+        crawls.push(CrawlNow {
+            crawl,
+            rate,
+            figures,
+        });
     }
     Ok(Fleet {
         store: shared.address.clone(),
@@ -79,6 +96,17 @@ async fn read(shared: &mut Shared, args: &StatusArgs) -> Result<Fleet, Failure> 
         crawls,
         nodes: nodes::list(&mut shared.link).await.map_err(failed)?,
     })
+}
+
+async fn figures(shared: &Shared, crawl: &Crawl) -> Result<FrontierStats, Failure> {
+    let home = SharedCrawl {
+        link: shared.link.clone(),
+        deployment: shared.deployment,
+        crawl: crawl.clone(),
+    };
+    let store =
+        home::attach_for_orders(&home, &CrawlConfig::default(), &NodeConfig::default()).await?;
+    store.stats().await.map_err(identity::failed)
 }
 
 async fn limit(shared: &Shared, crawl: CrawlNumber, scope: RateScope) -> Result<Limit, Failure> {
@@ -100,7 +128,12 @@ fn text(fleet: &Fleet) -> String {
         fleet.crawls.len(),
         words(fleet.rate)
     );
-    for CrawlNow { crawl, rate } in &fleet.crawls {
+    for now in &fleet.crawls {
+        let CrawlNow {
+            crawl,
+            rate,
+            figures,
+        } = now;
         let _written = writeln!(
             out,
             "crawl {}: {}; configuration {}, rate: {}",
@@ -109,16 +142,22 @@ fn text(fleet: &Fleet) -> String {
             crawl.config,
             words(*rate)
         );
+        if let Some(all) = figures {
+            let _written = writeln!(
+                out,
+                "  {} done of {} known, {} queued; {} leases, {} hosts active, {} waiting",
+                all.done, all.known, all.queued, all.leases, all.hosts_active, all.hosts_waiting
+            );
+        }
     }
     for node in &fleet.nodes {
         let _written = writeln!(out, "{}", node_line(node));
         for on in node.status.iter().flat_map(|status| &status.crawls) {
             let _written = writeln!(
                 out,
-                "  {}: {:.1} pages/s, {}/s, {} leases, {} in flight, {} unsent, configuration {}",
+                "  {}: {:.1} pages/s, {} leases, {} in flight, {} unsent, configuration {}",
                 name(fleet, on.crawl),
                 on.millipages_per_s as f64 / 1e3,
-                bytes_words(on.bytes_per_s as f64),
                 on.leases,
                 on.in_flight,
                 on.unsent,
@@ -201,6 +240,7 @@ fn crawl_value(now: &CrawlNow) -> Value {
         "state": now.crawl.state.as_str(),
         "config": now.crawl.config,
         "rate": words(now.rate),
+        "frontier": now.figures,
     })
 }
 
@@ -230,7 +270,6 @@ mod tests {
                 crawl: CrawlNumber(3),
                 config: 2,
                 millipages_per_s: 12_500,
-                bytes_per_s: 2_000_000,
                 leases: 12,
                 in_flight: 30,
                 unsent: 3,
@@ -251,6 +290,15 @@ mod tests {
             crawls: vec![CrawlNow {
                 crawl,
                 rate: Limit::default(),
+                figures: Some(FrontierStats {
+                    known: 50,
+                    done: 20,
+                    queued: 30,
+                    leases: 12,
+                    hosts_active: 13,
+                    hosts_waiting: 1,
+                    ..FrontierStats::default()
+                }),
             }],
             nodes: vec![
                 node("n1", 1, Some(status)),
@@ -262,8 +310,9 @@ mod tests {
             text(&fleet),
             "redis://:***@r.test:6379: 64 shards, 2 nodes, 1 crawls; rate of all: 200/s, burst 1\n\
              crawl docs: running; configuration 2, rate: no limit\n\
+             \x20 20 done of 50 known, 30 queued; 12 leases, 13 hosts active, 1 waiting\n\
              node n1: working, lag 3 ms, up 3 min, 120.0 MB, version 0.1.0\n\
-             \x20 docs: 12.5 pages/s, 2.0 MB/s, 12 leases, 30 in flight, 3 unsent, configuration 2\n\
+             \x20 docs: 12.5 pages/s, 12 leases, 30 in flight, 3 unsent, configuration 2\n\
              node n2: silent for 7 s\n\
              node n3: of a newer version\n"
         );

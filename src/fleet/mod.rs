@@ -1,10 +1,14 @@
 //! This process in a fleet: the shared store it is led to, what it tells of itself, the crawls it works on.
 //!
 //! Owns the node's side of [`frontier::fleet`]. Nodes are equal and know of each other only what the store says.
-//! Start at [`store`].
+//! Start at [`member::run`], then [`works::Works`].
 
+mod beat;
+pub mod found;
+pub mod member;
 pub mod store;
 pub mod who;
+mod works;
 
 use contract::error::{ErrorClass, chain};
 use frontier::fleet::FleetError;

@@ -1,9 +1,9 @@
 //! The actor: looks at the rooms on a timer, takes orders, publishes the status, says when the crawl ends.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use actix::prelude::*;
-use contract::Url;
 use contract::admit::Admit;
 use contract::beacon::Beacon;
 use contract::canonical::Fingerprinter;
@@ -14,23 +14,22 @@ use contract::control::{
 };
 use contract::error::ErrorClass;
 use contract::health::Health;
-use contract::host::Host;
 use contract::keep::Keep;
-use contract::link::{Link, LinkKind, URL_BYTES_MAX};
 use contract::outbox::{Outbox, Work};
 use contract::page::PageGauge;
 use contract::rate::Reserve;
-use contract::scope::{Decision, Found, Scope};
+use contract::scope::Scope;
 use contract::turns::Turns;
 use tokio::sync::watch;
 
+use crate::added::Added;
 use crate::config::CoordinatorConfig;
 use crate::course::{Course, End, Limits, View};
 use crate::events;
 use crate::given_up::HandedOver;
 use crate::pace::Pace;
 use crate::rate::Reserving;
-use crate::status::{Errors, State, Status, eta_words, waiting_words};
+use crate::status::{Errors, NodePart, State, Status, eta_words, waiting_words};
 
 /// The doors and shared values the coordinator is built with.
 pub struct Doors {
@@ -44,6 +43,10 @@ pub struct Doors {
     pub turns: Turns,
     pub fetchers: Vec<Outbox<FetcherReport>>,
     pub pages: Arc<PageGauge>,
+    /// Pages of this crawl that other nodes have not settled yet; while there are any it is not done.
+    pub elsewhere: Arc<AtomicU64>,
+    /// Pages that wait on this node's disk for a frontier that is away.
+    pub unsettled: Arc<dyn Fn() -> u64 + Send + Sync>,
     pub health: Health,
     pub scope: Arc<Scope>,
     pub fingerprints: Fingerprinter,
@@ -62,6 +65,7 @@ pub struct Coordinator {
     told: Boot,
     course: Course,
     pace: Pace,
+    node_pace: Pace,
     looking: bool,
     handed_over: HandedOver,
     _beacon: Beacon,
@@ -77,6 +81,7 @@ impl Coordinator {
             told,
             course: Course::default(),
             pace: Pace::default(),
+            node_pace: Pace::default(),
             looking: false,
             handed_over: HandedOver::default(),
             _beacon: beacon,
@@ -149,13 +154,13 @@ impl Coordinator {
         let now = self.clock.boot();
         let running = frontier.ran + now.since(self.told);
         let in_ring = self.doors.pages.in_ring() + self.handed_over.in_ring();
-        let in_ring = u64::try_from(in_ring).unwrap_or(0);
+        let in_ring = u64::try_from(in_ring).unwrap_or(0) + (self.doors.unsettled)();
         let view = View {
             known: frontier.known,
             queued: frontier.queued,
             done: frontier.done,
             leases: frontier.leases,
-            in_ring,
+            in_ring: in_ring + self.doors.elsewhere.load(Ordering::Relaxed),
             bytes: frontier.bytes,
             limit_reached: frontier.limit_reached,
             running,
@@ -169,6 +174,12 @@ impl Coordinator {
             None => self.course.look(&view, limits),
         };
         let (pages_per_s, bytes_per_s) = self.pace.look(now, frontier.done, frontier.bytes);
+        let settled = self.doors.pages.settled();
+        let leases: usize = fetchers.iter().map(|fetcher| fetcher.leases).sum();
+        let node = NodePart {
+            pages_per_s: self.node_pace.look(now, settled, 0).0,
+            leases: leases as u64,
+        };
         let in_flight = fetchers.iter().map(|fetcher| fetcher.in_flight).sum();
         let in_delay = fetchers
             .iter()
@@ -201,6 +212,7 @@ impl Coordinator {
                 permanent: self.doors.pages.errors(ErrorClass::Permanent),
                 system: self.doors.pages.errors(ErrorClass::System),
             },
+            node,
             in_flight,
             in_ring,
             running_ms: contract::clock::millis(running),
@@ -279,64 +291,12 @@ async fn pass_on(doors: &Doors, order: FrontierOrder, done: &str) -> Result<Vec<
         .map_err(|error| error.to_string())
 }
 
-/// Admits what the scope lets in, as pages at depth 0; one line for each URL.
 async fn add(doors: &Doors, urls: Vec<String>) -> Result<Vec<String>, String> {
-    let mut lines = Vec::with_capacity(urls.len());
-    let mut links = Vec::with_capacity(urls.len());
-    for text in urls {
-        match link_of(doors, &text) {
-            Ok(link) => {
-                lines.push(format!("{text}: added"));
-                links.push(link);
-            }
-            Err(why) => lines.push(format!("{text}: refused: {why}")),
-        }
-    }
-    let admitted = doors
-        .admit
-        .ask(Admit {
-            links,
-            via: "operator".into(),
-            force: false,
-        })
-        .await;
+    let mut added = Added::of(&urls, &doors.scope, doors.fingerprints);
+    let admitted = doors.admit.ask(added.admit).await;
     let admitted = admitted
         .map_err(|error| error.to_string())?
         .map_err(|error| error.to_string())?;
-    lines.push(format!(
-        "{} new, {} known already",
-        admitted.new, admitted.known
-    ));
-    Ok(lines)
-}
-
-fn link_of(doors: &Doors, text: &str) -> Result<Link, String> {
-    let mut url = Url::parse(text).map_err(|error| error.to_string())?;
-    url.set_fragment(None);
-    let host = match url.scheme() {
-        "http" | "https" => Host::of(&url).ok_or("it has no host")?,
-        other => return Err(format!("{other} is neither http nor https")),
-    };
-    if url.as_str().len() > URL_BYTES_MAX {
-        return Err(format!("it is longer than {URL_BYTES_MAX} bytes"));
-    }
-    let found = Found {
-        kind: LinkKind::Page,
-        depth: 0,
-        hops: 0,
-        from_scope: false,
-    };
-    if let Decision::Out { rule, .. } = doors.scope.decide(&url, found) {
-        return Err(format!("out of scope ({rule})"));
-    }
-    let fingerprint = doors.fingerprints.of(&url);
-    let url = String::from(url).into_boxed_str();
-    Ok(Link {
-        host,
-        url,
-        fingerprint,
-        kind: LinkKind::Page,
-        depth: 0,
-        hops: 0,
-    })
+    added.lines.push(Added::summary(&admitted));
+    Ok(added.lines)
 }

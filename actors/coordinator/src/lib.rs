@@ -5,6 +5,7 @@
 //! Invariant: a crawl ends once, for one reason, and only by a drain. Start at [`course::Course`].
 
 pub mod actor;
+pub mod added;
 pub mod config;
 pub mod course;
 pub mod events;
@@ -14,6 +15,7 @@ pub mod rate;
 pub mod status;
 
 pub use actor::{Coordinator, Doors};
+pub use added::Added;
 pub use config::CoordinatorConfig;
 pub use course::End;
-pub use status::{State, Status};
+pub use status::{NodePart, State, Status};

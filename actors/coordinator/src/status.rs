@@ -15,6 +15,8 @@ pub struct Status {
     pub bytes_per_s: f64,
     /// Settled pages that ended in an error, in this process.
     pub errors: Errors,
+    /// This node's part of it.
+    pub node: NodePart,
     /// Requests in flight now.
     pub in_flight: usize,
     /// Pages between fetcher and settle now.
@@ -25,6 +27,15 @@ pub struct Status {
     pub waiting_for: Option<String>,
     /// Time to the end, with what it is reckoned from.
     pub eta: Option<String>,
+}
+
+/// What of a crawl is one node's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct NodePart {
+    /// Pages settled a second, over the last 10 s.
+    pub pages_per_s: f64,
+    /// Leases held now.
+    pub leases: u64,
 }
 
 /// Errors by class.
