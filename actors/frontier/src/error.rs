@@ -72,6 +72,9 @@ pub enum StoreError {
     /// An answer of the shared store that this program does not understand.
     #[error("the shared frontier gave an odd answer ({what})")]
     Answer { what: &'static str },
+    /// Packing a queue failed.
+    #[error("a chunk of a queue cannot be packed or unpacked")]
+    Pack(#[source] std::io::Error),
     /// A shard that every deployment has is not there.
     #[error(
         "the shared frontier has no shard {shard}: its keys were removed, or belong to another deployment"
@@ -106,6 +109,7 @@ impl StoreError {
             | Self::Away(_)
             | Self::Remote(_)
             | Self::Answer { .. }
+            | Self::Pack(_)
             | Self::NoShard { .. }
             | Self::BrokeDown(_)
             | Self::Broken => ErrorClass::System,

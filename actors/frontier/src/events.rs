@@ -79,6 +79,30 @@ impl Claimed {
     }
 }
 
+/// The first URLs of a long queue's tail were packed.
+pub(crate) struct Spilled {
+    pub(crate) urls: usize,
+    pub(crate) bytes: usize,
+}
+
+impl Spilled {
+    pub(crate) fn emit(self) {
+        counter!("argiope_frontier_urls_spilled_total").increment(count(self.urls));
+        counter!("argiope_frontier_spilled_bytes_total").increment(count(self.bytes));
+    }
+}
+
+/// A chunk of a queue came back into its head.
+pub(crate) struct Unspilled {
+    pub(crate) urls: usize,
+}
+
+impl Unspilled {
+    pub(crate) fn emit(self) {
+        counter!("argiope_frontier_urls_unspilled_total").increment(count(self.urls));
+    }
+}
+
 /// A lease ran out: its holder or its pages have vanished.
 pub(crate) struct LeaseExpired;
 

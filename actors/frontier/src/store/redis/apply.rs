@@ -24,6 +24,7 @@ use tokio::sync::oneshot;
 
 use super::batch::{Answer, Call, FateArg, LINKS_MAX, LinkArg, Op, Request, Unit, calls};
 use super::claims::Claiming;
+use super::cold::{self, Long};
 use super::scripts::{Trouble, broken, odd};
 use super::shape::Shape;
 use super::{Core, locked};
@@ -348,10 +349,18 @@ impl Applying {
         let turn = self.turn.lock().await;
         // Those that wait at once have all been taken along by somebody else, or none.
         let gathered = std::mem::take(&mut *locked(&self.waiting));
+        let mut long = Vec::new();
         if !gathered.is_empty() {
-            self.send(core, claiming, gathered).await?;
+            long = self.send(core, claiming, gathered).await?;
         }
         drop(turn);
+        for (shard, queue) in &long {
+            match cold::spill(core, *shard, queue).await {
+                // Its next URLs say it again.
+                Err(error) if error.may_pass() => break,
+                done => done?,
+            }
+        }
         let mut answers = Vec::with_capacity(told.len());
         for told in told {
             // Whoever took it along and was dropped has not answered it.
@@ -369,13 +378,14 @@ impl Applying {
         core: &Core,
         claiming: &Claiming,
         gathered: Vec<(Request, Told)>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Vec<(u16, Long)>, StoreError> {
         let (mut requests, told): (Vec<_>, Vec<_>) = gathered.into_iter().unzip();
         let mut answers: Vec<Answer> = requests.iter().map(|_| Answer::default()).collect();
         // What was left out because another server knew it must be sent again.
         let breaks = core.link.breaks();
         let outdated = |request: &Request| (request.breaks != breaks).then(broken);
         let mut failed: Vec<Option<Trouble>> = requests.iter().map(outdated).collect();
+        let mut long = Vec::new();
         for ahead in [true, false] {
             let mut units = Vec::new();
             for (number, request) in requests.iter_mut().enumerate() {
@@ -395,9 +405,10 @@ impl Applying {
                 claiming.touched(one.shard, &core.clock);
                 match answer {
                     Ok(answer) => {
-                        let (ended, tally) = one.read(answer, &mut answers).ok_or(odd("apply"))?;
-                        claiming.leases_ended(&ended);
-                        core.permits.over(tally);
+                        let told = one.read(answer, &mut answers).ok_or(odd("apply"))?;
+                        claiming.leases_ended(&told.ended);
+                        core.permits.over(told.tally);
+                        long.extend(told.long.into_iter().map(|queue| (one.shard, queue)));
                         if ahead {
                             core.reach.keep(&core.clock, [one.into_links()]);
                         }
@@ -415,7 +426,7 @@ impl Applying {
             // Nobody waits where a verb was dropped.
             let _dropped = told.send(failed.map_or(Ok(answer), Err));
         }
-        Ok(())
+        Ok(long)
     }
 }
 
@@ -462,7 +473,9 @@ impl Core {
             .arg(rules.tries_max)
             .arg(millis(rules.delay))
             .arg(millis(rules.lease))
-            .arg(millis(rules.ring));
+            .arg(millis(rules.ring))
+            .arg(self.cold.queue_max)
+            .arg(self.cold.chunk);
         one.write(cmd);
     }
 

@@ -1,4 +1,4 @@
-//! What the store is asked about itself, and told for good: figures over all shards, orders, contents.
+//! What the store is asked about itself, and told for good: figures over all shards, orders.
 //!
 //! None of it is on the hot path. Figures are sums over the shards, asked at once; no shard waits for another.
 
@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use contract::canonical::Fingerprint;
 use contract::control::{FrontierStats, GaveUp};
 use contract::crawl::CrawlConfig;
 use contract::host::Host;
@@ -20,16 +19,15 @@ use super::shape::Shape;
 use crate::error::StoreError;
 use crate::fleet::configs;
 use crate::fleet::crawls::Crawl;
+use crate::store::StoredConfig;
 use crate::store::element::decode_alone;
-use crate::store::machine::{CLASSES, RETRY};
-use crate::store::{QueuePlace, QueuedAt, StoredConfig};
 
 /// URLs given up that are told at once, about.
 const TOLD_TOGETHER: usize = 256;
 /// Who changes a configuration here, in its history.
 const BY: &str = "crawl";
 
-async fn ask<T: FromRedisValue>(core: &Core, cmd: Cmd) -> Result<T, StoreError> {
+pub(super) async fn ask<T: FromRedisValue>(core: &Core, cmd: Cmd) -> Result<T, StoreError> {
     core.plain(cmd).await.map_err(StoreError::from)
 }
 
@@ -204,148 +202,6 @@ pub(super) async fn seeds(core: &Core) -> Result<Vec<String>, StoreError> {
         .collect();
     seeds.sort_unstable();
     Ok(seeds)
-}
-
-/// The seen set, bucket after bucket.
-pub(super) async fn known_after(
-    core: &Core,
-    after: Option<Fingerprint>,
-    most: usize,
-) -> Result<Vec<Fingerprint>, StoreError> {
-    let shape = core.shape;
-    let buckets = 1u32 << shape.bucket_bits;
-    let (mut shard, mut bucket) = after.map_or((0, 0), |last| {
-        (shape.shard(last.area()), shape.place(last).0)
-    });
-    let mut found = Vec::new();
-    while shard < shape.shards && found.len() < most {
-        let mut members = redis::cmd("SMEMBERS");
-        members.arg(shape.key(shard, &format!("u:{bucket}")));
-        let members: Vec<i32> = ask(core, members).await?;
-        let mut some: Vec<_> = members
-            .into_iter()
-            .map(|member| shape.fingerprint(shard, bucket, member))
-            .filter(|one| Some(*one) > after)
-            .collect();
-        some.sort_unstable();
-        found.extend(some);
-        bucket += 1;
-        if bucket == buckets {
-            (shard, bucket) = (shard + 1, 0);
-        }
-    }
-    Ok(found)
-}
-
-/// The queues, host after host: a place is the shard, then how far its table of hosts has been read.
-pub(super) async fn queued_after(
-    core: &Core,
-    after: Option<QueuePlace>,
-    most: usize,
-) -> Result<Vec<QueuedAt>, StoreError> {
-    let (mut shard, mut cursor) = match after {
-        None => (0, 0),
-        Some(QueuePlace(at)) => read_place(&at).ok_or(odd("place of a reading"))?,
-    };
-    let mut found: Vec<QueuedAt> = Vec::new();
-    while shard < core.shape.shards && found.is_empty() {
-        let mut scan = redis::cmd("HSCAN");
-        scan.arg(core.shape.key(shard, "H"))
-            .arg(cursor)
-            .arg("COUNT")
-            .arg(most.clamp(1, 64));
-        let (next, hosts): (u64, Vec<(String, Vec<u8>)>) = ask(core, scan).await?;
-        let here = shard;
-        (shard, cursor) = if next == 0 {
-            (shard + 1, 0)
-        } else {
-            (shard, next)
-        };
-        let place = || QueuePlace(place_of(shard, cursor));
-        for (host, record) in hosts {
-            let settled = settled_of(&record).ok_or(odd("record"))?;
-            let host = Host::from_stored(&host);
-            for class in 0..u8::try_from(CLASSES).unwrap_or(0) {
-                let gone = |at: usize| match &settled {
-                    Some((of, marks)) => *of == class && marks.get(at) == Some(&b'1'),
-                    None => false,
-                };
-                let all = elements(core, here, &host, class).await?;
-                for (_, (not_before, element)) in
-                    all.into_iter().enumerate().filter(|(at, _)| !gone(*at))
-                {
-                    let queued = decode_alone(host.as_str(), &element).map_err(|source| {
-                        StoreError::Value {
-                            what: "queued URL",
-                            source,
-                        }
-                    })?;
-                    found.push(QueuedAt {
-                        at: place(),
-                        host: host.clone(),
-                        class,
-                        not_before,
-                        queued,
-                    });
-                }
-            }
-        }
-    }
-    Ok(found)
-}
-
-fn place_of(shard: u16, cursor: u64) -> Box<[u8]> {
-    let mut bytes = shard.to_be_bytes().to_vec();
-    bytes.extend(cursor.to_be_bytes());
-    bytes.into()
-}
-
-fn read_place(bytes: &[u8]) -> Option<(u16, u64)> {
-    let (shard, cursor) = bytes.split_at_checked(2)?;
-    let shard = u16::from_be_bytes(shard.try_into().ok()?);
-    Some((shard, u64::from_be_bytes(cursor.try_into().ok()?)))
-}
-
-/// The class and the marks of the lease that is out, from a host's record (`lua/head.lua`).
-fn settled_of(record: &[u8]) -> Option<Option<(u8, Vec<u8>)>> {
-    const FIXED: usize = 1 + 8 + 8 + 7 * 4 + 4;
-    let ends = f64::from_le_bytes(record.get(9..17)?.try_into().ok()?);
-    if ends == 0.0 {
-        return Some(None);
-    }
-    let robots = usize::from(*record.get(FIXED - 1)?);
-    let lease = record.get(FIXED + 3 * robots..)?;
-    Some(Some((*lease.first()?, lease.get(4..)?.to_vec())))
-}
-
-/// The elements of a host's class in order, retries with the time before which they are not tried.
-async fn elements(
-    core: &Core,
-    shard: u16,
-    host: &Host,
-    class: u8,
-) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
-    if class == RETRY {
-        let mut range = redis::cmd("ZRANGE");
-        range
-            .arg(core.shape.key(shard, &format!("r:{host}")))
-            .arg(0)
-            .arg(-1)
-            .arg("WITHSCORES");
-        let all: Vec<(Vec<u8>, f64)> = ask(core, range).await?;
-        // Milliseconds since 1970, whole; four bytes of a counter stand before the element.
-        let item = |(member, due): (Vec<u8>, f64)| {
-            (due as u64, member.get(4..).unwrap_or_default().to_vec())
-        };
-        return Ok(all.into_iter().map(item).collect());
-    }
-    let mut range = redis::cmd("LRANGE");
-    range
-        .arg(core.shape.key(shard, &format!("q{class}:{host}")))
-        .arg(0)
-        .arg(-1);
-    let all: Vec<Vec<u8>> = ask(core, range).await?;
-    Ok(all.into_iter().map(|element| (0, element)).collect())
 }
 
 impl Core {

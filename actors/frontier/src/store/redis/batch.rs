@@ -11,6 +11,7 @@ use contract::lease::Token;
 use contract::settle::Settled;
 use redis::{Cmd, Value};
 
+use super::cold::Long;
 use super::limit::Tally;
 
 /// Links in one call: about a millisecond of the server.
@@ -97,6 +98,16 @@ pub(super) struct Answer {
     /// How its settle was taken, if it had one.
     pub(super) settled: Option<Settled>,
     pub(super) extended: bool,
+}
+
+/// What a call tells that no request asked for.
+pub(super) struct Beside {
+    /// Leases of suspects that it ended.
+    pub(super) ended: Vec<(Host, Token)>,
+    /// How many positions it closed.
+    pub(super) tally: Tally,
+    /// Queues whose tail is long now.
+    pub(super) long: Vec<Long>,
 }
 
 /// One call of the script: the operations of a shard, each with the request it is of.
@@ -265,13 +276,9 @@ impl Call {
         }
     }
 
-    /// Gives each request its part of the script's answer, and returns the leases of suspects that it ended and how many
-    /// positions it closed; none if the answer is not of its form.
-    pub(super) fn read(
-        &self,
-        answer: Value,
-        answers: &mut [Answer],
-    ) -> Option<(Vec<(Host, Token)>, Tally)> {
+    /// Gives each request its part of the script's answer, and returns what else it tells; none if the answer is not of
+    /// its form.
+    pub(super) fn read(&self, answer: Value, answers: &mut [Answer]) -> Option<Beside> {
         type Raw = (
             String,
             Vec<u64>,
@@ -279,8 +286,9 @@ impl Call {
             Vec<u8>,
             Vec<String>,
             Vec<u64>,
+            Vec<String>,
         );
-        let (_, new, settled, extended, ended, backs): Raw =
+        let (_, new, settled, extended, ended, backs, long): Raw =
             redis::from_redis_value(answer).ok()?;
         let of = |is: fn(&Op) -> bool| self.ops.iter().filter(move |(_, op)| is(op));
         for ((request, _), new) in of(|op| matches!(op, Op::Links { .. })).zip(new) {
@@ -308,8 +316,12 @@ impl Call {
         }
         let lease =
             |pair: &[String]| Some((Host::from_stored(&pair[0]), Token(pair[1].parse().ok()?)));
-        let ended = ended.chunks_exact(2).map(lease).collect::<Option<_>>()?;
-        Some((ended, tally))
+        let class = |pair: &[String]| Some((pair[0].clone(), pair[1].parse().ok()?));
+        Some(Beside {
+            tally,
+            ended: ended.chunks_exact(2).map(lease).collect::<Option<_>>()?,
+            long: long.chunks_exact(2).map(class).collect::<Option<_>>()?,
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use contract::clock::{Boot, Clock, millis};
 use contract::codec;
 use contract::host::{Host, Origin};
-use contract::lease::{Claim, Claimed, Extend, Lease, Taker, Token};
+use contract::lease::{Claim, Claimed, Lease, Taker, Token};
 use contract::robots::RobotsRecord;
 use futures_util::future::join_all;
 use redis::{Cmd, Value};
@@ -20,6 +20,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::addresses::Addresses;
 use super::apply::ROBOTS_VERSION;
+use super::cold::Thin;
 use super::limit::Tally;
 use super::scripts::{Trouble, odd};
 use super::{Core, locked};
@@ -51,6 +52,17 @@ struct Estimate {
     turn: Option<(Boot, Boot)>,
     /// Something is worth a look whose turn no fetcher's own matters for: a lease's end, another node's doing.
     look: Boot,
+}
+
+/// What a shard answered to a claim.
+struct Granted {
+    leases: Vec<Lease>,
+    /// Which of them is a suspect's.
+    alone: Option<usize>,
+    /// Queues whose head runs out.
+    thin: Vec<Thin>,
+    /// A host's lease takes a chunk first; there may be more behind it.
+    is_missing: bool,
 }
 
 /// The suspect's lease that is out.
@@ -248,11 +260,11 @@ impl Claiming {
         }
     }
 
-    /// The lease was extended.
-    pub(super) fn extended(&self, core: &Core, lease: &Extend) {
+    /// The lease was extended, or released with pages in the ring, perhaps after its time.
+    pub(super) fn lives_on(&self, core: &Core, host: &Host, token: Token) {
         let rules = core.rules();
         let mut suspect = locked(&self.suspect);
-        let is_it = |out: &&mut Suspect| (&out.host, out.token) == (&lease.host, lease.token);
+        let is_it = |out: &&mut Suspect| (&out.host, out.token) == (host, token);
         if let Some(out) = suspect.as_mut().filter(is_it) {
             out.until = core.clock.boot().after(rules.lease + rules.ring);
         }
@@ -281,6 +293,7 @@ impl Claiming {
         (core.shape.shard(out.host.area()) == shard).then(|| (out.host.clone(), out.token))
     }
 
+    /// Asks one shard; puts chunks back where queues run out, and asks again if one was missing for a lease.
     async fn ask(
         &self,
         core: &Core,
@@ -289,6 +302,52 @@ impl Claiming {
         hosts: usize,
         (own, permits): (bool, Option<u64>),
     ) -> Result<(Vec<Lease>, u64), StoreError> {
+        let (mut leases, mut left): (Vec<Lease>, _) = (Vec::new(), permits);
+        loop {
+            let wanted = hosts - leases.len().min(hosts);
+            let granted = match self.ask_once(core, claim, shard, wanted, (own, left)).await {
+                Err(_) if !leases.is_empty() => return Ok((leases, 0)),
+                granted => granted?,
+            };
+            let used: usize = granted.leases.iter().map(|lease| lease.urls.len()).sum();
+            let used = u64::try_from(used).unwrap_or(u64::MAX);
+            left = left.map(|left| left.saturating_sub(used));
+            leases.extend(granted.leases);
+            // Where another node has done it, the next claim sees to the rest.
+            let mut again = granted.is_missing;
+            for thin in granted.thin {
+                match thin.put_back(core, shard).await {
+                    Ok(is_ours) => again &= is_ours,
+                    Err(error) if leases.is_empty() => {
+                        let over = left.unwrap_or(0);
+                        core.permits.over(Tally { kept: 0, over });
+                        return Err(error);
+                    }
+                    Err(error) => {
+                        // What is leased must reach its fetcher.
+                        events::StoreFailed {
+                            verb: "unspill",
+                            error: &error,
+                        }
+                        .emit();
+                        again = false;
+                    }
+                }
+            }
+            if !again {
+                return Ok((leases, left.unwrap_or(0)));
+            }
+        }
+    }
+
+    async fn ask_once(
+        &self,
+        core: &Core,
+        claim: Claim,
+        shard: u16,
+        hosts: usize,
+        (own, permits): (bool, Option<u64>),
+    ) -> Result<Granted, StoreError> {
         let rules = core.rules();
         let suspects = self.may_lease_suspect(core);
         let held = self.suspect_of(core, shard).filter(|_| !suspects);
@@ -309,11 +368,13 @@ impl Claiming {
                 .arg(permits.map_or(-1, |permits| permits.cast_signed()))
                 .arg(0)
                 .arg(held.0)
-                .arg(held.1);
+                .arg(held.1)
+                .arg(core.cold.low)
+                .arg(core.cold.chunk);
         };
         let asked_at = core.clock.boot();
         let answer = core.ask(shard, &core.scripts.claim, None, args).await;
-        let (leases, alone) = match self.read(core, shard, answer, asked_at) {
+        let granted = match self.read(core, shard, answer, asked_at) {
             Ok(granted) => granted,
             Err(error) => {
                 if suspects {
@@ -327,33 +388,35 @@ impl Claiming {
                 return Err(error);
             }
         };
-        if suspects || alone.is_some() {
-            *locked(&self.suspect) = alone.map(|at| Suspect {
-                host: leases[at].host.clone(),
-                token: leases[at].token,
+        if suspects || granted.alone.is_some() {
+            *locked(&self.suspect) = granted.alone.map(|at| Suspect {
+                host: granted.leases[at].host.clone(),
+                token: granted.leases[at].token,
                 until: asked_at.after(rules.lease + rules.ring),
             });
         }
-        let used: usize = leases.iter().map(|lease| lease.urls.len()).sum();
-        let used = u64::try_from(used).unwrap_or(u64::MAX);
-        Ok((
-            leases,
-            permits.map_or(0, |permits| permits.saturating_sub(used)),
-        ))
+        Ok(granted)
     }
 
-    /// The leases of an answer, and which of them is a suspect's.
     fn read(
         &self,
         core: &Core,
         shard: u16,
         answer: Result<Value, Trouble>,
         now: Boot,
-    ) -> Result<(Vec<Lease>, Option<usize>), StoreError> {
-        type Granted = (Vec<u8>, u64, u64, u8, Vec<Vec<u8>>, Vec<Vec<u8>>);
-        type Raw = (String, String, String, Vec<Granted>, Vec<String>);
+    ) -> Result<Granted, StoreError> {
+        type RawLease = (Vec<u8>, u64, u64, u8, Vec<Vec<u8>>, Vec<Vec<u8>>);
+        type Raw = (
+            String,
+            String,
+            String,
+            Vec<RawLease>,
+            Vec<String>,
+            Vec<Value>,
+            u8,
+        );
         let answer = answer?;
-        let (_, turn, end, granted, expired): Raw =
+        let (_, turn, end, granted, expired, thin, is_missing): Raw =
             redis::from_redis_value(answer).map_err(|_| odd("claim"))?;
         let at = |us: i64| now.after(Duration::from_micros(u64::try_from(us).unwrap_or(0)));
         let (turn, end) = (turn.parse().ok(), end.parse().ok().map(at));
@@ -400,7 +463,13 @@ impl Claiming {
                 host,
             });
         }
-        Ok((leases, alone))
+        let thin = thin.into_iter().map(Thin::read).collect::<Option<_>>();
+        Ok(Granted {
+            leases,
+            alone,
+            thin: thin.ok_or(odd("claim"))?,
+            is_missing: is_missing == 1,
+        })
     }
 }
 

@@ -12,9 +12,11 @@ mod apply;
 mod asked;
 mod batch;
 mod claims;
+mod cold;
 mod journal;
 mod limit;
 mod reach;
+mod reading;
 mod scripts;
 mod shape;
 #[cfg(test)]
@@ -35,6 +37,7 @@ use contract::settle::{Settle, Settled};
 
 use self::apply::{Applying, PATIENCE, Settling};
 use self::claims::Claiming;
+use self::cold::Lengths;
 use self::journal::Journal;
 use self::limit::Permits;
 use self::reach::Reach;
@@ -81,6 +84,7 @@ struct Core {
     permits: Permits,
     /// The crawl's running time as last told by the fleet, in microseconds.
     ran: AtomicU64,
+    cold: Lengths,
 }
 
 impl Core {
@@ -108,6 +112,16 @@ impl RedisStore {
         crawl: Crawl,
         options: RedisOptions,
     ) -> Result<Self, StoreError> {
+        Self::open_with(link, deployment, crawl, options, Lengths::USUAL).await
+    }
+
+    async fn open_with(
+        link: Link,
+        deployment: &Deployment,
+        crawl: Crawl,
+        options: RedisOptions,
+        cold: Lengths,
+    ) -> Result<Self, StoreError> {
         let shape = Shape {
             shards: deployment.shards,
             bucket_bits: crawl.bucket_bits,
@@ -122,6 +136,7 @@ impl RedisStore {
             clock: options.clock,
             permits: Permits::default(),
             ran: AtomicU64::new(0),
+            cold,
         });
         core.settle_in(&crawl).await?;
         let journal = match options.journal {
@@ -215,7 +230,7 @@ impl Store for RedisStore {
             .extend(&self.core, &self.claiming, lease)
             .await?;
         if extended {
-            self.claiming.extended(&self.core, lease);
+            self.claiming.lives_on(&self.core, &lease.host, lease.token);
             let addresses = &self.claiming.addresses;
             addresses
                 .extended(&self.core, &lease.host, lease.token)
@@ -230,6 +245,7 @@ impl Store for RedisStore {
         since_end: Option<Duration>,
     ) -> Result<(), StoreError> {
         let (core, claiming) = (&self.core, &self.claiming);
+        claiming.lives_on(core, &release.host, release.token);
         self.applying
             .release(core, claiming, release, since_end)
             .await?;
@@ -315,7 +331,7 @@ impl Store for RedisStore {
         after: Option<Fingerprint>,
         most: usize,
     ) -> Result<Vec<Fingerprint>, StoreError> {
-        asked::known_after(&self.core, after, most).await
+        reading::known_after(&self.core, after, most).await
     }
 
     async fn queued_after(
@@ -323,6 +339,6 @@ impl Store for RedisStore {
         after: Option<QueuePlace>,
         most: usize,
     ) -> Result<Vec<QueuedAt>, StoreError> {
-        asked::queued_after(&self.core, after, most).await
+        reading::queued_after(&self.core, after, most).await
     }
 }

@@ -59,6 +59,8 @@ pub(super) struct Scripts {
     pub(super) enter: Script,
     pub(super) permits: Script,
     pub(super) reckon: Script,
+    pub(super) spill: Script,
+    pub(super) unspill: Script,
 }
 
 impl Scripts {
@@ -72,6 +74,8 @@ impl Scripts {
             enter: Script::new(include_str!("lua/enter.lua")),
             permits: Script::new(include_str!("lua/permits.lua")),
             reckon: Script::new(include_str!("lua/reckon.lua")),
+            spill: with_head(include_str!("lua/spill.lua")),
+            unspill: with_head(include_str!("lua/unspill.lua")),
         }
     }
 }

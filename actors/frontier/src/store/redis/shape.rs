@@ -14,6 +14,8 @@
 //! | `{sN}:<c>:z`, `:zs` | ZSET | hosts that wait, by their turn; suspects apart |
 //! | `{sN}:<c>:l` | ZSET | leases by their end |
 //! | `{sN}:<c>:q<class>:<host>` | LIST | queue of a class; elements as [`Element`](super::super::element) of version 2 |
+//! | `{sN}:<c>:k<class>:<host>` | LIST | chunks of a cold class, packed by [`cold`](super::cold) |
+//! | `{sN}:<c>:t<class>:<host>` | LIST | tail of a cold class: takes new URLs |
 //! | `{sN}:<c>:r:<host>` | ZSET | retries by when they are due; a counter, then the element |
 //! | `{sN}:<c>:u:<bucket>` | SET | seen fingerprints: 32 bits as an integer; the bucket is more bits of them |
 //! | `{sN}:<c>:x` | HASH | URLs known by spelling → 1 if a seed |

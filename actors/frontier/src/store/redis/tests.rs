@@ -18,8 +18,15 @@ use crate::fleet::address::Address;
 use crate::fleet::crawls::{self, NewCrawl};
 use crate::fleet::deployment;
 use crate::store::memory::Ways;
-use crate::store::suite::acts::Act;
+use crate::store::suite::acts::{Act, links};
 use crate::store::suite::{Stage, Subject, now, rules, story};
+
+/// So short that most hosts of a story have cold queues.
+const TINY: Lengths = Lengths {
+    queue_max: 4,
+    chunk: 2,
+    low: 2,
+};
 
 /// A crawl in a server of this thread, in one shard.
 struct OnServer {
@@ -60,7 +67,7 @@ impl OnServer {
             let crawl = crawls::create(&mut link, &new, &CrawlConfig::default())
                 .await
                 .unwrap();
-            RedisStore::open(link, &deployment, crawl, self.options.clone())
+            RedisStore::open_with(link, &deployment, crawl, self.options.clone(), TINY)
                 .await
                 .unwrap()
         }));
@@ -126,9 +133,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
     #[test]
-    fn redis_does_what_the_model_does(acts in story()) {
+    fn redis_does_what_the_model_does(many in links(60), acts in story(), more in links(60), others in story()) {
         let mut stage = Stage::<OnServer>::new(&rules());
-        for act in &acts {
+        let flood = |links: &[_]| Act::Admit { links: links.to_vec(), force: false };
+        for act in std::iter::once(&flood(&many)).chain(&acts).chain([&flood(&more)]).chain(&others) {
             stage.play(act);
             stage.compare();
         }

@@ -118,7 +118,8 @@ fn link() -> impl Strategy<Value = Link> {
     })
 }
 
-fn links(most: usize) -> impl Strategy<Value = Vec<Link>> {
+/// Links of a few hosts, fewer than this.
+pub(crate) fn links(most: usize) -> impl Strategy<Value = Vec<Link>> {
     prop::collection::vec(link(), 0..most)
 }
 

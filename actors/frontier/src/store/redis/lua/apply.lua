@@ -1,6 +1,7 @@
 -- Everything that changes hosts but claims: links in, URLs settled, leases extended and released, hosts that want time.
 -- Each part may be sent twice. Links come first, so that no URL is settled before what was found on it is known.
--- ARGV: crawl, tries at most, our delay ms, lease ms, ring ms, then counted lists. Hosts are listed once and then named
+-- ARGV: crawl, tries at most, our delay ms, lease ms, ring ms, URLs of a class until it is cold, URLs of a chunk, then
+-- counted lists. Hosts are listed once and then named
 -- by their place in the list:
 --   hosts: name, length of its domain
 --   links: host and how many; each: flags, bucket, member, element, and its URL if flagged
@@ -11,7 +12,8 @@
 --   releases: host, token, handed, us since the last request's end (-1: none was sent)
 --   schedules: host, delay ms (-1), rest ms (-1)
 local tries_max, ours, term, ring = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local at = 6
+local queue_max, chunk = tonumber(ARGV[6]), tonumber(ARGV[7])
+local at = 8
 local function take()
   at = at + 1
   return ARGV[at - 1]
@@ -27,27 +29,35 @@ local function take_host()
   return names[i], dlens[i]
 end
 local function new_rec(dlen)
-  return { token = 0, ends = 0, q = { 0, 0, 0, 0 }, pushed = 0, leases = 0, done = 0, failures = 0, suspect = 0, dlen = dlen,
-    robots = '' }
+  return { token = 0, ends = 0, q = { 0, 0, 0, 0 }, pushed = 0, leases = 0, done = 0, failures = 0, suspect = 0, cold = 0,
+    dlen = dlen, robots = '' }
 end
 
-local pushed, order = {}, {}
-local function push(host, class, element)
-  local key = queue(class, host)
+local pushed, order, long = {}, {}, {}
+local function push(host, rec, class, element)
+  if rec.q[class + 1] > queue_max and not is_cold(rec, class) then make_cold(host, rec, class) end
+  local in_tail = is_cold(rec, class)
+  local key = in_tail and tail(class, host) or queue(class, host)
   if not pushed[key] then
-    pushed[key] = {}
+    pushed[key] = { in_tail = in_tail, host = host, class = class }
     order[#order + 1] = key
   end
   local list = pushed[key]
   list[#list + 1] = element
 end
--- Queues what was pushed: before anything that counts positions.
+-- Queues what was pushed: before anything that counts positions. Who makes a tail one chunk longer is told to spill it.
 local function flush()
   for _, key in ipairs(order) do
-    local list = pushed[key]
-    for first = 1, #list, 1000 do redis.call('RPUSH', key, unpack(list, first, math.min(first + 999, #list))) end
+    local list, length = pushed[key], 0
+    for first = 1, #list, 1000 do
+      length = redis.call('RPUSH', key, unpack(list, first, math.min(first + 999, #list)))
+    end
+    local before = length - #list
+    if list.in_tail and length >= queue_max and math.floor(before / chunk) < math.floor(length / chunk) then
+      long[#long + 1] = list.host
+      long[#long + 1] = text(list.class)
+    end
   end
-  pushed, order = {}, {}
 end
 
 local news, touched = {}, {}
@@ -91,7 +101,7 @@ for _ = 1, number() do
       dirty[host] = true
       count('queued', 1)
       count('known', 1)
-      push(host, class, element)
+      push(host, rec, class, element)
     end
   end
   news[#news + 1] = new
@@ -223,4 +233,4 @@ for _ = 1, number() do
   end
 end
 save()
-return { text(now_us), news, settled, extended, closed, backs }
+return { text(now_us), news, settled, extended, closed, backs, long }

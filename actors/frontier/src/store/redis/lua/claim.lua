@@ -1,10 +1,12 @@
 -- Leases hosts that are due: reads their first URLs, moves nothing. First ends the leases whose time is over.
 -- ARGV: crawl, hosts at most, URLs of each, lease ms, our delay ms, grace ms, leases of a domain at most (-1: any),
 -- tries at most, 1 if a suspect may be leased, URLs in all at most (-1: any), what time the asker expects (us; 0: none),
--- the suspect of this shard whose lease the asker holds (empty: none), and its token.
+-- the suspect of this shard whose lease the asker holds (empty: none), and its token, URLs that the head of a cold queue
+-- should have, URLs of a chunk.
 local hosts_max, urls_max = tonumber(ARGV[2]), tonumber(ARGV[3])
 local term, ours, grace = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local domain_max, tries_max = tonumber(ARGV[7]), tonumber(ARGV[8])
+local low, chunk = tonumber(ARGV[14]), tonumber(ARGV[15])
 local suspects, allowance, expected = ARGV[9] == '1', tonumber(ARGV[10]), tonumber(ARGV[11])
 if redis.call('HGET', p .. 'm', 'st') ~= 'run' then return redis.error_reply('PAUSED the crawl is paused') end
 
@@ -67,6 +69,28 @@ if ARGV[12] ~= '' then
 end
 
 -- 2. New leases.
+-- Chunks that the asker is to put back into their queues; where one is missing for a lease, the answer ends before it.
+local thin, is_missing = {}, false
+-- Sees to it that a cold queue has its head; false if that takes a chunk first.
+local function head_is_there(host, rec, class, most)
+  local there = redis.call('LLEN', queue(class, host))
+  if there >= math.max(low, most) then return true end
+  local packed = redis.call('LINDEX', chunks(class, host), 0)
+  if packed then
+    thin[#thin + 1] = { host, text(class), text(rec.cut), packed }
+    return there >= most
+  end
+  repeat
+    local some = redis.call('LPOP', tail(class, host), chunk)
+    if some then
+      there = redis.call('RPUSH', queue(class, host), unpack(some))
+      cut(host, rec)
+    end
+  until not some or there >= math.max(low, most)
+  warm(host, rec, class)
+  return true
+end
+
 local function grant(host, rec)
   local sh = shs[host]
   if sh.ends > now and sh.crawl ~= tonumber(ARGV[1]) then
@@ -127,6 +151,10 @@ local function grant(host, rec)
     urls = redis.call('ZRANGE', queue(3, host), '-inf', now, 'BYSCORE', 'LIMIT', 0, most)
     for i = 1, #urls do urls[i] = string.sub(urls[i], 5) end
   else
+    if is_cold(rec, class) and not head_is_there(host, rec, class, most) then
+      is_missing = true
+      return nil
+    end
     urls = redis.call('LRANGE', queue(class, host), 0, most - 1)
   end
   if #urls == 0 then
@@ -167,7 +195,7 @@ end
 local granted = {}
 local last = now - grace
 for _ = 1, 8 do
-  if #granted >= hosts_max or urls_max == 0 or allowance == 0 then break end
+  if #granted >= hosts_max or urls_max == 0 or allowance == 0 or is_missing then break end
   local most = hosts_max - #granted + 4
   local found = redis.call('ZRANGE', p .. 'z', '-inf', last, 'BYSCORE', 'LIMIT', 0, most, 'WITHSCORES')
   local full = #found == most * 2
@@ -187,7 +215,7 @@ for _ = 1, 8 do
   for i = 1, #found, 2 do names[#names + 1] = found[i] end
   load(names)
   for _, host in ipairs(names) do
-    if #granted >= hosts_max or allowance == 0 then break end
+    if #granted >= hosts_max or allowance == 0 or is_missing then break end
     local rec = recs[host]
     if not rec then
       unschedule(host)
@@ -215,4 +243,4 @@ local function wait(at)
 end
 -- A suspect that is due and may not be leased is not worth another claim.
 turn = math.min(first(p .. 'z', '-inf'), first(p .. 'zs', suspects and '-inf' or '(' .. now))
-return { text(now_us), wait(turn), wait(first(p .. 'l', '-inf')), granted, expired }
+return { text(now_us), wait(turn), wait(first(p .. 'l', '-inf')), granted, expired, thin, is_missing and 1 or 0 }

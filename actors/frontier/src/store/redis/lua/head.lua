@@ -31,16 +31,17 @@ end
 
 local recs, shs, dirty, sh_dirty = {}, {}, {}, {}
 
-local REC = '<BddI4I4I4I4I4I4I4BBBB'
+local REC = '<BddI4I4I4I4I4I4I4BBBBB'
 local function rec_read(raw)
   if not raw then return nil end
   local r = { q = {} }
   local v, at, robots
-  v, r.token, r.ends, r.q[1], r.q[2], r.q[3], r.q[4], r.pushed, r.leases, r.done, r.failures, r.suspect, r.dlen, robots, at =
+  v, r.token, r.ends, r.q[1], r.q[2], r.q[3], r.q[4], r.pushed, r.leases, r.done, r.failures, r.suspect, r.cold, r.dlen, robots, at =
     struct.unpack(REC, raw)
   if v ~= 1 then error('RECORD of version ' .. v) end
   r.robots = string.sub(raw, at, at + robots * 3 - 1)
   at = at + robots * 3
+  if r.cold > 0 then r.cut, at = struct.unpack('<d', raw, at) end
   if r.ends > 0 then
     r.class, r.alone, r.handed, at = struct.unpack('<BBI2', raw, at)
     r.marks = string.sub(raw, at)
@@ -50,7 +51,8 @@ end
 
 local function rec_write(r)
   local raw = struct.pack(REC, 1, r.token, r.ends, r.q[1], r.q[2], r.q[3], r.q[4], r.pushed, r.leases, r.done,
-    r.failures, r.suspect, r.dlen, #r.robots / 3) .. r.robots
+    r.failures, r.suspect, r.cold, r.dlen, #r.robots / 3) .. r.robots
+  if r.cold > 0 then raw = raw .. struct.pack('<d', r.cut) end
   if r.ends > 0 then raw = raw .. struct.pack('<BBI2', r.class, r.alone, r.handed) .. r.marks end
   return raw
 end
@@ -94,6 +96,29 @@ end
 local function queue(class, host)
   if class == 3 then return p .. 'r:' .. host end
   return p .. 'q' .. class .. ':' .. host
+end
+
+-- A class that is long is cold: its queue is only the head, then come chunks, packed by a node, then the tail that takes
+-- new URLs. Whatever leaves the chunks' or the tail's front makes a new `cut`: who has read under an older one is refused.
+local COLD = { [0] = 1, 2, 4 }
+local function chunks(class, host) return p .. 'k' .. class .. ':' .. host end
+local function tail(class, host) return p .. 't' .. class .. ':' .. host end
+local function is_cold(rec, class)
+  return class < 3 and math.floor(rec.cold / COLD[class]) % 2 == 1
+end
+local function cut(host, rec)
+  rec.cut = math.max((rec.cut or 0) + 1, now_us)
+  dirty[host] = true
+end
+local function make_cold(host, rec, class)
+  if rec.cold == 0 then cut(host, rec) end
+  rec.cold = rec.cold + COLD[class]
+end
+-- The class has only its head again, if so.
+local function warm(host, rec, class)
+  if redis.call('EXISTS', chunks(class, host), tail(class, host)) > 0 then return end
+  rec.cold = rec.cold - COLD[class]
+  dirty[host] = true
 end
 
 local function total(rec) return rec.q[1] + rec.q[2] + rec.q[3] + rec.q[4] end
