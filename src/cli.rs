@@ -78,7 +78,8 @@ pub struct Target {
 pub struct CrawlArgs {
     /// Where to begin
     pub seeds: Vec<String>,
-    /// The crawl's folder [default: named after the first seed's host]
+    /// The crawl's folder [default: named after the first seed's host]; with --store, where CRAWL/NODE/ is made
+    /// [default: here]
     #[arg(short, long, value_name = "DIR", env = "ARGIOPE_OUTPUT")]
     pub output: Option<PathBuf>,
     /// Who runs this crawl: a mailto: or https: address, sent with each request

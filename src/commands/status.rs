@@ -15,6 +15,7 @@ use frontier::fleet::nodes::{self, Node};
 use frontier::rate::RateStore;
 use frontier::rate::shared::RedisRates;
 use frontier::store::Store;
+use frontier::store::redis::LongestQueues;
 use serde_json::{Value, json};
 
 use crate::cli::StatusArgs;
@@ -44,7 +45,14 @@ struct CrawlNow {
     crawl: Crawl,
     rate: Limit,
     /// None of one that has ended and was not asked for by name.
-    figures: Option<FrontierStats>,
+    figures: Option<Figures>,
+}
+
+/// A crawl's frontier over all shards.
+#[derive(Debug)]
+struct Figures {
+    all: FrontierStats,
+    longest: LongestQueues,
 }
 
 /// Prints how the fleet stands.
@@ -80,7 +88,7 @@ async fn read(shared: &mut Shared, args: &StatusArgs) -> Result<Fleet, Failure> 
         let rate = limit(shared, crawl.number, RateScope::Crawl).await?;
         let is_asked = args.fleet.crawl.is_some() || !crawl.state.is_ended();
         let figures = match is_asked {
-            true => Some(figures(shared, &crawl).await?),
+            true => Some(figures(shared, &crawl, args.hosts).await?),
             false => None,
         };
         crawls.push(CrawlNow {
@@ -98,15 +106,21 @@ async fn read(shared: &mut Shared, args: &StatusArgs) -> Result<Fleet, Failure> 
     })
 }
 
-async fn figures(shared: &Shared, crawl: &Crawl) -> Result<FrontierStats, Failure> {
+async fn figures(shared: &Shared, crawl: &Crawl, hosts: usize) -> Result<Figures, Failure> {
     let home = SharedCrawl {
         link: shared.link.clone(),
         deployment: shared.deployment,
         crawl: crawl.clone(),
     };
-    let store =
-        home::attach_for_orders(&home, &CrawlConfig::default(), &NodeConfig::default()).await?;
-    store.stats().await.map_err(identity::failed)
+    let (config, node) = (CrawlConfig::default(), NodeConfig::default());
+    let store = home::attach_for_orders(&home, &config, &node).await?;
+    Ok(Figures {
+        all: store.stats().await.map_err(identity::failed)?,
+        longest: store
+            .longest_queues(hosts)
+            .await
+            .map_err(identity::failed)?,
+    })
 }
 
 async fn limit(shared: &Shared, crawl: CrawlNumber, scope: RateScope) -> Result<Limit, Failure> {
@@ -142,12 +156,18 @@ fn text(fleet: &Fleet) -> String {
             crawl.config,
             words(*rate)
         );
-        if let Some(all) = figures {
+        if let Some(Figures { all, longest }) = figures {
             let _written = writeln!(
                 out,
                 "  {} done of {} known, {} queued; {} leases, {} hosts active, {} waiting",
                 all.done, all.known, all.queued, all.leases, all.hosts_active, all.hosts_waiting
             );
+            for (host, queued) in &longest.hosts {
+                let _written = writeln!(out, "  {queued:>10} queued at {host}");
+            }
+            if !longest.is_whole {
+                let _written = writeln!(out, "  (there are more hosts than were looked at)");
+            }
         }
     }
     for node in &fleet.nodes {
@@ -240,7 +260,8 @@ fn crawl_value(now: &CrawlNow) -> Value {
         "state": now.crawl.state.as_str(),
         "config": now.crawl.config,
         "rate": words(now.rate),
-        "frontier": now.figures,
+        "frontier": now.figures.as_ref().map(|figures| &figures.all),
+        "longest-queues": now.figures.as_ref().map(|figures| &figures.longest.hosts),
     })
 }
 
@@ -290,14 +311,20 @@ mod tests {
             crawls: vec![CrawlNow {
                 crawl,
                 rate: Limit::default(),
-                figures: Some(FrontierStats {
-                    known: 50,
-                    done: 20,
-                    queued: 30,
-                    leases: 12,
-                    hosts_active: 13,
-                    hosts_waiting: 1,
-                    ..FrontierStats::default()
+                figures: Some(Figures {
+                    all: FrontierStats {
+                        known: 50,
+                        done: 20,
+                        queued: 30,
+                        leases: 12,
+                        hosts_active: 13,
+                        hosts_waiting: 1,
+                        ..FrontierStats::default()
+                    },
+                    longest: LongestQueues {
+                        hosts: vec![("a.test".into(), 20), ("b.test".into(), 3)],
+                        is_whole: true,
+                    },
                 }),
             }],
             nodes: vec![
@@ -311,6 +338,8 @@ mod tests {
             "redis://:***@r.test:6379: 64 shards, 2 nodes, 1 crawls; rate of all: 200/s, burst 1\n\
              crawl docs: running; configuration 2, rate: no limit\n\
              \x20 20 done of 50 known, 30 queued; 12 leases, 13 hosts active, 1 waiting\n\
+             \x20         20 queued at a.test\n\
+             \x20          3 queued at b.test\n\
              node n1: working, lag 3 ms, up 3 min, 120.0 MB, version 0.1.0\n\
              \x20 docs: 12.5 pages/s, 12 leases, 30 in flight, 3 unsent, configuration 2\n\
              node n2: silent for 7 s\n\

@@ -214,6 +214,8 @@ fn a_node_that_is_told_to_end_gives_its_leases_back() {
     let at_work = fleet.status();
     let leases = at_work["crawls"][0]["frontier"]["leases"].as_u64();
     assert!(holds.is_some() && leases > Some(0), "{at_work:#}");
+    let longest = &at_work["crawls"][0]["longest-queues"][0];
+    assert!(longest[1].as_u64() > Some(0), "{at_work:#}");
     let said = drained(first).err;
     let left = fleet.status();
     let leases = &left["crawls"][0]["frontier"]["leases"];
@@ -407,7 +409,7 @@ fn a_crawl_that_is_attached_ends_like_one_in_a_folder() {
     words.extend(["--scope-type", "domain", "--node-name", "mine"]);
     let limited = [&words[..], &["--limit", "5"]].concat();
     let said = ended(fleet.run("crawl", &limited), 16).out;
-    assert!(said.contains("page limit reached: "), "{said}");
+    assert!(said.contains("page limit reached: 5 pages kept"), "{said}");
     assert_eq!(fleet.status()["crawls"][0]["state"], "ended: page limit");
     let other = [&words[..], &["http://other.zoo.test/"]].concat();
     let refused = ended(fleet.run("crawl", &other), 4).err;
