@@ -127,6 +127,18 @@ impl GaveUp<'_> {
     }
 }
 
+/// The shared store was asked, several shards at once.
+pub(crate) struct RoundTrip {
+    pub(crate) calls: usize,
+}
+
+impl RoundTrip {
+    pub(crate) fn emit(self) {
+        counter!("argiope_frontier_round_trips_total").increment(1);
+        counter!("argiope_frontier_calls_total").increment(count(self.calls));
+    }
+}
+
 fn links(admitted: Admitted) {
     counter!("argiope_frontier_links_total", "was" => "new").increment(admitted.new);
     counter!("argiope_frontier_links_total", "was" => "known").increment(admitted.known);

@@ -54,10 +54,10 @@ pub struct Link {
 
 /// Counts broken connections.
 #[derive(Clone, Debug, Default)]
-struct Breaks(Arc<AtomicU64>);
+pub(super) struct Breaks(Arc<AtomicU64>);
 
 impl Breaks {
-    fn count(&self) {
+    pub(super) fn count(&self) {
         self.0.fetch_add(1, Ordering::AcqRel);
     }
 
@@ -78,9 +78,23 @@ enum Way {
     One(ConnectionManager),
     Cluster(ClusterConnection),
     Named(Named),
+    #[cfg(test)]
+    Failing(super::failing::Failing),
 }
 
 impl Link {
+    /// The same link, whose questions fail as planned.
+    #[cfg(test)]
+    pub(crate) fn failing(self, failures: super::failing::Failures) -> Self {
+        let (link, breaks) = (Box::new(self.clone()), self.breaks);
+        let way = Way::Failing(super::failing::Failing {
+            link,
+            failures,
+            breaks: breaks.clone(),
+        });
+        Self { way, breaks }
+    }
+
     /// Connects; under TLS it trusts the certificates of this PEM file instead of the system's, if one is given.
     ///
     /// # Errors
@@ -341,6 +355,8 @@ impl ConnectionLike for Link {
             Way::One(conn) => conn.req_packed_command(cmd),
             Way::Cluster(conn) => conn.req_packed_command(cmd),
             Way::Named(conn) => conn.req_packed_command(cmd),
+            #[cfg(test)]
+            Way::Failing(conn) => conn.command(cmd),
         }
     }
 
@@ -354,6 +370,8 @@ impl ConnectionLike for Link {
             Way::One(conn) => conn.req_packed_commands(pipeline, offset, count),
             Way::Cluster(conn) => conn.req_packed_commands(pipeline, offset, count),
             Way::Named(conn) => conn.req_packed_commands(pipeline, offset, count),
+            #[cfg(test)]
+            Way::Failing(conn) => conn.commands(pipeline, offset, count),
         }
     }
 
@@ -362,6 +380,8 @@ impl ConnectionLike for Link {
             Way::One(conn) => conn.get_db(),
             Way::Cluster(conn) => conn.get_db(),
             Way::Named(conn) => conn.get_db(),
+            #[cfg(test)]
+            Way::Failing(_) => 0,
         }
     }
 }
@@ -372,6 +392,8 @@ impl fmt::Debug for Link {
             Way::One(_) => "Link(one)",
             Way::Cluster(_) => "Link(cluster)",
             Way::Named(_) => "Link(named)",
+            #[cfg(test)]
+            Way::Failing(_) => "Link(failing)",
         })
     }
 }

@@ -21,6 +21,8 @@ pub mod course;
 pub mod crawls;
 pub mod deployment;
 pub mod error;
+#[cfg(test)]
+pub(crate) mod failing;
 pub mod link;
 pub mod nodes;
 pub mod server;

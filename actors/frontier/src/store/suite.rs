@@ -1,11 +1,14 @@
 //! The suite that every store answers to: random stories, told to the store and to the model, and a witness who
-//! knows only what was answered and holds it against F1–F9.
+//! knows only what was answered and holds it against F1–F9. Where the model's order does not hold (many shards, many
+//! nodes) stories are told to the store alone ([`nodes`]).
 //!
 //! A story is a list of [`Act`]s: claims, settles in any order and twice, releases, lost leases, crashes, time.
 //! A failing story is shrunk by proptest and its seed is kept. Start reading at [`Stage::play`].
 
 pub(crate) mod acts;
 mod faults;
+pub(crate) mod nodes;
+pub(crate) mod small;
 mod witness;
 
 use std::time::Duration;

@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use contract::admit::{Admit, Admitted};
@@ -29,6 +29,7 @@ use super::scripts::{Trouble, broken, odd};
 use super::shape::Shape;
 use super::{Core, locked};
 use crate::error::StoreError;
+use crate::events;
 use crate::politeness;
 use crate::store::element::{QueuedRef, encode_alone};
 use crate::store::recent::Recent;
@@ -50,6 +51,8 @@ pub(super) struct Applying {
     waiting: Mutex<Vec<(Request, Told)>>,
     /// Held while calls are under way.
     turn: tokio::sync::Mutex<()>,
+    /// The store had no room for links: what needs none does not share a call with them.
+    is_full: AtomicBool,
 }
 
 impl Applying {
@@ -59,6 +62,7 @@ impl Applying {
             breaks: AtomicU64::new(0),
             waiting: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
+            is_full: AtomicBool::new(false),
         }
     }
 
@@ -398,11 +402,20 @@ impl Applying {
                     units.extend(std::mem::take(step).into_iter().map(|unit| (number, unit)));
                 }
             }
-            let calls = calls(units);
+            let calls = calls(units, self.is_full.load(Ordering::Relaxed));
+            if calls.is_empty() {
+                continue;
+            }
+            events::RoundTrip { calls: calls.len() }.emit();
             let asked = calls.iter().map(|one| core.apply(one, breaks));
             let told = join_all(asked).await;
             for (one, answer) in calls.into_iter().zip(told) {
                 claiming.touched(one.shard, &core.clock);
+                match &answer {
+                    Err(Trouble::Full(_)) => self.is_full.store(true, Ordering::Relaxed),
+                    Ok(_) if one.takes_room() => self.is_full.store(false, Ordering::Relaxed),
+                    _ => {}
+                }
                 match answer {
                     Ok(answer) => {
                         let told = one.read(answer, &mut answers).ok_or(odd("apply"))?;
@@ -481,8 +494,13 @@ impl Core {
 
     async fn apply(&self, one: &Call, since: u64) -> Result<redis::Value, Trouble> {
         let args = |cmd: &mut Cmd| self.apply_args(one, cmd);
-        self.ask(one.shard, &self.scripts.apply, Some(since), args)
-            .await
+        let scripts = &self.scripts;
+        let script = if one.takes_room() {
+            &scripts.apply
+        } else {
+            &scripts.drain
+        };
+        self.ask(one.shard, script, Some(since), args).await
     }
 }
 

@@ -118,11 +118,13 @@ pub(super) struct Call {
     settles: usize,
 }
 
-/// Merges units, each with the number of its request, into calls.
-pub(super) fn calls(units: impl IntoIterator<Item = (usize, Unit)>) -> Vec<Call> {
+/// Merges units, each with the number of its request, into calls; if `apart`, none has both units that take room and
+/// others.
+pub(super) fn calls(units: impl IntoIterator<Item = (usize, Unit)>, apart: bool) -> Vec<Call> {
     let mut calls: Vec<Call> = Vec::new();
-    let mut open: HashMap<u16, usize> = HashMap::new();
+    let mut open: HashMap<(u16, bool), usize> = HashMap::new();
     for (request, unit) in units {
+        let place = (unit.shard, apart && unit.ops.iter().any(Op::takes_room));
         let (mut links, mut settles) = (0, 0);
         for op in &unit.ops {
             match op {
@@ -133,7 +135,7 @@ pub(super) fn calls(units: impl IntoIterator<Item = (usize, Unit)>) -> Vec<Call>
         }
         let fits =
             |call: &Call| call.links + links <= LINKS_MAX && call.settles + settles <= SETTLES_MAX;
-        let at = match open.get(&unit.shard) {
+        let at = match open.get(&place) {
             Some(&at) if fits(&calls[at]) => at,
             _ => {
                 calls.push(Call {
@@ -142,7 +144,7 @@ pub(super) fn calls(units: impl IntoIterator<Item = (usize, Unit)>) -> Vec<Call>
                     links: 0,
                     settles: 0,
                 });
-                open.insert(unit.shard, calls.len() - 1);
+                open.insert(place, calls.len() - 1);
                 calls.len() - 1
             }
         };
@@ -173,6 +175,10 @@ impl Op {
             | Self::Schedule { host, .. } => host,
         }
     }
+
+    fn takes_room(&self) -> bool {
+        matches!(self, Self::Links { .. } | Self::Robots { .. })
+    }
 }
 
 impl Call {
@@ -188,6 +194,11 @@ impl Call {
     /// The requests that have a part in it.
     pub(super) fn requests(&self) -> impl Iterator<Item = usize> + '_ {
         self.ops.iter().map(|(request, _)| *request)
+    }
+
+    /// Whether it makes the store larger.
+    pub(super) fn takes_room(&self) -> bool {
+        self.ops.iter().any(|(_, op)| op.takes_room())
     }
 
     /// Its arguments, behind those that hold for all calls.

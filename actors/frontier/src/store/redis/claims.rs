@@ -52,6 +52,8 @@ struct Estimate {
     turn: Option<(Boot, Boot)>,
     /// Something is worth a look whose turn no fetcher's own matters for: a lease's end, another node's doing.
     look: Boot,
+    /// A suspect was due that might not be leased.
+    held_back: bool,
 }
 
 /// What a shard answered to a claim.
@@ -78,6 +80,7 @@ impl Claiming {
         let unknown = Estimate {
             turn: None,
             look: clock.boot(),
+            held_back: false,
         };
         Self {
             shards: Mutex::new(vec![unknown; usize::from(shards)]),
@@ -146,6 +149,8 @@ impl Claiming {
             let may = permits.as_ref().is_none_or(|permits| permits.holds(now));
             while may && claimed.leases.len() < claim.hosts && !due.is_empty() {
                 let some: Vec<u16> = due.drain(..due.len().min(ASKED_TOGETHER)).collect();
+                events::RoundTrip { calls: some.len() }.emit();
+                let suspects = self.first_held_back(&some);
                 let wanted = claim.hosts - claimed.leases.len();
                 let each = wanted.div_ceil(some.len());
                 let share = |left: &AtomicU64| {
@@ -158,7 +163,7 @@ impl Claiming {
                         .as_ref()
                         .zip(share)
                         .map(|(left, part)| draw(left, part));
-                    self.ask(core, claim, shard, each, (own, part))
+                    self.ask(core, claim, (shard, shard == suspects), each, (own, part))
                 });
                 for answer in join_all(asked).await {
                     match answer {
@@ -207,6 +212,13 @@ impl Claiming {
             .collect();
         due.sort_unstable();
         due.into_iter().map(|(_, shard)| shard).collect()
+    }
+
+    /// Which of these shards is asked for a suspect: one that had some to offer last time, or the first.
+    fn first_held_back(&self, some: &[u16]) -> u16 {
+        let shards = locked(&self.shards);
+        let held_back = |shard: &&u16| shards[usize::from(**shard)].held_back;
+        some.iter().find(held_back).map_or(some[0], |shard| *shard)
     }
 
     fn next_for(&self, core: &Core, taker: Taker) -> Duration {
@@ -298,14 +310,14 @@ impl Claiming {
         &self,
         core: &Core,
         claim: Claim,
-        shard: u16,
+        (shard, suspects): (u16, bool),
         hosts: usize,
         (own, permits): (bool, Option<u64>),
     ) -> Result<(Vec<Lease>, u64), StoreError> {
         let (mut leases, mut left): (Vec<Lease>, _) = (Vec::new(), permits);
         loop {
             let wanted = hosts - leases.len().min(hosts);
-            let granted = match self.ask_once(core, claim, shard, wanted, (own, left)).await {
+            let granted = match self.ask_once(core, claim, (shard, suspects), wanted, (own, left)).await {
                 Err(_) if !leases.is_empty() => return Ok((leases, 0)),
                 granted => granted?,
             };
@@ -344,12 +356,12 @@ impl Claiming {
         &self,
         core: &Core,
         claim: Claim,
-        shard: u16,
+        (shard, suspects): (u16, bool),
         hosts: usize,
         (own, permits): (bool, Option<u64>),
     ) -> Result<Granted, StoreError> {
         let rules = core.rules();
-        let suspects = self.may_lease_suspect(core);
+        let suspects = suspects && self.may_lease_suspect(core);
         let held = self.suspect_of(core, shard).filter(|_| !suspects);
         let held = held.map_or((String::new(), 0), |(host, token)| {
             (host.to_string(), token.0)
@@ -414,9 +426,10 @@ impl Claiming {
             Vec<String>,
             Vec<Value>,
             u8,
+            u8,
         );
         let answer = answer?;
-        let (_, turn, end, granted, expired, thin, is_missing): Raw =
+        let (_, turn, end, granted, expired, thin, is_missing, held_back): Raw =
             redis::from_redis_value(answer).map_err(|_| odd("claim"))?;
         let at = |us: i64| now.after(Duration::from_micros(u64::try_from(us).unwrap_or(0)));
         let (turn, end) = (turn.parse().ok(), end.parse().ok().map(at));
@@ -425,6 +438,7 @@ impl Claiming {
             *estimate = Estimate {
                 turn: turn.map(|us: i64| (at(us), at(us + OWN_MS.cast_signed() * 1_000))),
                 look: end.map_or(look, |end: Boot| end.min(look)),
+                held_back: held_back == 1,
             };
         }
         let expired: Vec<_> = expired

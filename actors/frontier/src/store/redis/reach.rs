@@ -176,7 +176,7 @@ impl Core {
             let mut sent = locked(&self.reach.sent);
             sent.drain(..).map(|(_, unit)| unit).collect()
         };
-        let all = calls(kept.into_iter().map(|unit| (0, unit)));
+        let all = calls(kept.into_iter().map(|unit| (0, unit)), false);
         let sent = all.iter().map(|one| self.apply_raw(one));
         let done = try_join_all(sent).await.map(drop);
         // Kept until they are answered, and longer: another server may be next.

@@ -55,6 +55,8 @@ impl From<Trouble> for StoreError {
 pub(super) struct Scripts {
     pub(super) claim: Script,
     pub(super) apply: Script,
+    /// The same for what takes no room: also a full store does it, or its queues would never shrink.
+    pub(super) drain: Script,
     pub(super) holds: Script,
     pub(super) enter: Script,
     pub(super) permits: Script,
@@ -65,9 +67,15 @@ pub(super) struct Scripts {
 
 impl Scripts {
     pub(super) fn new() -> Self {
-        let with_head =
-            |body: &str| Script::new(&format!("{}{body}", include_str!("lua/head.lua")));
+        let head = include_str!("lua/head.lua");
+        let with_head = |body: &str| Script::new(&format!("{head}{body}"));
+        let drain = format!(
+            "#!lua flags=allow-oom{}{}",
+            head.strip_prefix("#!lua").unwrap_or(head),
+            include_str!("lua/apply.lua")
+        );
         Self {
+            drain: Script::new(&drain),
             claim: with_head(include_str!("lua/claim.lua")),
             apply: with_head(include_str!("lua/apply.lua")),
             holds: with_head(include_str!("lua/holds.lua")),

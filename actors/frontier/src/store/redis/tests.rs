@@ -1,4 +1,12 @@
-//! The store in Redis before the suite: a real server, the shard's clock in the test's hands.
+//! The store in Redis before the suite: real servers, the shards' clocks in the test's hands.
+//!
+//! Here one shard is held against the model; [`nodes`] has many shards, nodes and crawls, [`lost`] answers that are lost,
+//! [`faults`] what servers do. All of them open stores in a [`Deployed`].
+
+mod deployed;
+mod faults;
+mod lost;
+mod nodes;
 
 use std::cell::RefCell;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use contract::admit::Admit;
 use contract::canonical::Fingerprint;
 use contract::clock::{Clock, Wall};
+use contract::control::GaveUp;
 use contract::host::{Host, Origin};
 use contract::lease::{Claim, EnterAddress, Extend, Release, Schedule, Taker};
 use contract::link::{Link, LinkKind};
@@ -180,6 +181,24 @@ pub(super) fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
+impl Act {
+    /// The same with fingerprints that tell the areas of their hosts, as they do in a crawl.
+    pub(super) fn in_areas(mut self) -> Self {
+        let place = |link: &mut Link| {
+            link.fingerprint.0 |= u64::from(link.host.area().0) << 48;
+        };
+        match &mut self {
+            Self::Admit { links, .. } => links.iter_mut().for_each(place),
+            Self::Settle { pages, .. } => {
+                let links = pages.iter_mut().flat_map(|page| &mut page.links);
+                links.for_each(place);
+            }
+            _ => {}
+        }
+        self
+    }
+}
+
 /// What was answered, in a form that can be compared.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Answer {
@@ -189,6 +208,7 @@ pub(super) enum Answer {
     Refused,
     /// How each settle was taken, first and second time.
     Settled(Vec<Settle1>),
+    GaveUp(Vec<GaveUp>),
 }
 
 /// One settle with its answer.
@@ -333,7 +353,7 @@ impl Act {
                 // Numbers are each store's own.
                 gave_up.iter_mut().for_each(|gave| gave.number = 0);
                 gave_up.sort_by_key(|gave| gave.token);
-                said(&gave_up)
+                Ok(Answer::GaveUp(gave_up))
             }
             Self::Ran(more) => said(&now(store.add_running_time(*more))?),
             Self::Configure(bytes) => said(&now(store.set_config(&[*bytes]))?),

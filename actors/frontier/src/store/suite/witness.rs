@@ -1,13 +1,21 @@
 //! A witness: knows only what a store has answered, and holds it against what every store promises.
+//!
+//! Each crawl has one of its own; witnesses of crawls that share hosts share what they know of their pace ([`Paces`]).
+//! Start reading at [`Witness::saw`].
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::time::Duration;
 
+use contract::canonical::Fingerprint;
+use contract::control::FrontierStats;
 use contract::host::Host;
 use contract::lease::{Lease, Queued, Token};
+use contract::link::Link;
 use contract::settle::Settled;
 
-use super::acts::{Act, Answer};
+use super::acts::{Act, Answer, Settle1};
 use crate::config::Rules;
 
 /// A lease as it was given.
@@ -36,37 +44,62 @@ impl From<&Lease> for Granted {
 
 /// What is known of one host from answers alone.
 #[derive(Default)]
-struct Known {
+pub(super) struct Known {
     token: Token,
-    /// The lease that may be live: its number and when it ends at the latest, in ms.
-    live: Option<(usize, u64)>,
+    /// The lease that may be live: the crawl, its number there, and when it ends at the latest, in ms.
+    live: Option<(usize, usize, u64)>,
     /// No request may be sent before, in ms.
     rested: u64,
 }
 
+/// Hosts as all crawls see them together.
+pub(super) type Paces = Rc<RefCell<BTreeMap<Host, Known>>>;
+
 /// See the module.
 pub(super) struct Witness {
     rules: Rules,
+    /// Which of those that share hosts.
+    crawl: usize,
     leases: Vec<Granted>,
-    hosts: BTreeMap<Host, Known>,
+    hosts: Paces,
+    /// The latest lease of each host in this crawl.
+    latest: BTreeMap<Host, Token>,
     /// Leases and positions that were settled.
     settled: BTreeSet<(usize, u32)>,
     /// URLs that are done for good: settled under a live token.
     done: BTreeSet<Box<str>>,
     /// URLs admitted by force: these may be queued twice.
     forced: BTreeSet<Box<str>>,
+    /// URLs by fingerprint, as they were admitted or found.
+    admitted: BTreeMap<Fingerprint, BTreeSet<Box<str>>>,
+    /// Settles that ended a URL, and URLs that were given up.
+    ends: u64,
+    given_up: BTreeSet<(Token, Box<str>)>,
+    /// URLs whose settle is said to have been taken, when nobody heard it.
+    unheard: BTreeSet<Box<str>>,
     paused: bool,
 }
 
 impl Witness {
     pub(super) fn new(rules: Rules) -> Self {
+        Self::of_crawl(rules, 0, Paces::default())
+    }
+
+    /// Of one of several crawls that share hosts.
+    pub(super) fn of_crawl(rules: Rules, crawl: usize, hosts: Paces) -> Self {
         Self {
             rules,
+            crawl,
             leases: Vec::new(),
-            hosts: BTreeMap::new(),
+            hosts,
+            latest: BTreeMap::new(),
             settled: BTreeSet::new(),
             done: BTreeSet::new(),
             forced: BTreeSet::new(),
+            admitted: BTreeMap::new(),
+            ends: 0,
+            given_up: BTreeSet::new(),
+            unheard: BTreeSet::new(),
             paused: false,
         }
     }
@@ -78,17 +111,19 @@ impl Witness {
 
     /// Leases that may be live, counted back from the latest.
     pub(super) fn live(&self) -> Vec<usize> {
-        let live = self.hosts.values().filter_map(|host| host.live);
-        live.map(|(number, _)| self.leases.len() - 1 - number)
+        let hosts = self.hosts.borrow();
+        let live = hosts.values().filter_map(|host| host.live);
+        live.filter(|(crawl, ..)| *crawl == self.crawl)
+            .map(|(_, number, _)| self.leases.len() - 1 - number)
             .collect()
     }
 
     /// The process ended at this time, in ms.
     pub(super) fn crashed(&mut self, at: u64) {
         let delay = u64::try_from(self.rules.delay.as_millis()).unwrap();
-        for host in self.hosts.values_mut() {
+        for host in self.hosts.borrow_mut().values_mut() {
             // One that has run out may have been taken back, and its rest be over.
-            if host.live.take().is_some_and(|(_, end)| at < end) {
+            if host.live.take().is_some_and(|(.., end)| at < end) {
                 host.rested = host.rested.max(at + delay);
             }
         }
@@ -99,33 +134,35 @@ impl Witness {
         match (act, answer) {
             (Act::Pause, _) => self.paused = true,
             (Act::Resume, _) => self.paused = false,
-            (Act::Admit { links, force: true }, _) => {
-                self.forced
-                    .extend(links.iter().map(|link| link.url.clone()));
+            (Act::Admit { links, force }, _) => {
+                for link in links {
+                    self.admitted(link);
+                    if *force {
+                        self.forced.insert(link.url.clone());
+                    }
+                }
             }
             (Act::Claim { .. }, Answer::Refused) => assert!(self.paused, "refused unpaused"),
             (Act::Claim { .. }, Answer::Claimed(granted, _)) => {
-                assert!(!self.paused, "granted while paused (F9)");
+                // Another node need not ask to know that there is nothing.
+                let is_empty = granted.is_empty();
+                assert!(is_empty || !self.paused, "granted while paused (F9)");
                 for lease in granted {
                     self.granted(lease.clone(), at);
                 }
             }
             (_, Answer::Settled(settled)) => {
-                for settle in settled {
-                    let number = self.leases.len() - 1 - settle.lease;
-                    let lease = &self.leases[number];
-                    let position = usize::try_from(settle.position).unwrap();
-                    if settle.answer != Settled::Applied {
-                        continue;
-                    }
-                    let known = self.hosts.get(&lease.host).map(|host| host.token);
-                    assert_eq!(Some(lease.token), known, "applied under an old token (F3)");
-                    let first = self.settled.insert((number, settle.position));
-                    assert!(first, "{settle:?} was applied twice (F4)");
-                    if settle.done {
-                        self.done.insert(lease.urls[position].url.clone());
-                    }
+                if let Act::Settle { pages, .. } = act {
+                    let pages = pages.iter().filter(|page| page.lease < self.leases.len());
+                    let links: Vec<_> = pages.flat_map(|page| &page.links).collect();
+                    links.into_iter().for_each(|link| self.admitted(link));
                 }
+                settled.iter().for_each(|settle| self.settled(settle));
+            }
+            (_, Answer::GaveUp(gave_up)) => {
+                let rows = gave_up.iter();
+                self.given_up
+                    .extend(rows.map(|row| (row.token, row.queued.url.clone())));
             }
             (Act::Extend { lease }, Answer::Said(said)) if said != "None" && !said.is_empty() => {
                 self.moved_end(*lease, at, self.rules.lease);
@@ -135,9 +172,67 @@ impl Witness {
         }
     }
 
+    fn admitted(&mut self, link: &Link) {
+        let urls = self.admitted.entry(link.fingerprint).or_default();
+        urls.insert(link.url.clone());
+    }
+
+    fn settled(&mut self, settle: &Settle1) {
+        let number = self.leases.len() - 1 - settle.lease;
+        let lease = &self.leases[number];
+        let position = usize::try_from(settle.position).unwrap();
+        let place = (number, settle.position);
+        if settle.answer != Settled::Applied {
+            // Whoever asks again because an answer was lost hears this.
+            if settle.answer == Settled::Duplicate && settle.done {
+                let url = lease.urls.get(position).map(|queued| queued.url.clone());
+                self.unheard
+                    .extend(url.filter(|_| !self.settled.contains(&place)));
+            }
+            return;
+        }
+        let latest = self.latest.get(&lease.host);
+        assert_eq!(
+            Some(&lease.token),
+            latest,
+            "applied under an old token (F3)"
+        );
+        let first = self.settled.insert(place);
+        assert!(first, "{settle:?} was applied twice (F4)");
+        if settle.done {
+            self.ends += 1;
+            self.done.insert(lease.urls[position].url.clone());
+        }
+    }
+
+    /// Everything was fetched, and it stands so; nothing was admitted and has no end.
+    pub(super) fn ended(&self, stats: &FrontierStats, all_heard: bool) {
+        let stands = (stats.queued, stats.leases, stats.hosts_active);
+        assert_eq!(stands, (0, 0, 0), "queued, leased, active: {stats:?}");
+        assert_eq!(stats.known, stats.done, "{stats:?}");
+        let given_up: BTreeSet<&str> = self.given_up.iter().map(|(_, url)| &**url).collect();
+        for (fingerprint, urls) in &self.admitted {
+            let has_ended = |url: &str| {
+                self.done.contains(url) || self.unheard.contains(url) || given_up.contains(url)
+            };
+            let is_there = urls.iter().any(|url| has_ended(url));
+            assert!(is_there, "{fingerprint:?} is lost: {urls:?}");
+        }
+        if all_heard {
+            let ends = self.ends + u64::try_from(self.given_up.len()).unwrap();
+            assert_eq!(ends, stats.done, "each ends once: {stats:?}");
+        }
+        let least = u64::try_from(self.admitted.len()).unwrap();
+        assert!(stats.known >= least, "{least} were admitted: {stats:?}");
+        if self.forced.is_empty() {
+            assert_eq!(stats.known, least, "known twice: {stats:?}");
+        }
+    }
+
     fn granted(&mut self, lease: Granted, at: u64) {
         let number = self.leases.len();
-        let host = self.hosts.entry(lease.host.clone()).or_default();
+        let mut hosts = self.hosts.borrow_mut();
+        let host = hosts.entry(lease.host.clone()).or_default();
         assert!(
             lease.token > host.token,
             "tokens do not rise (F2): {lease:?}"
@@ -147,14 +242,15 @@ impl Witness {
             "{at} is before {} (F8): {lease:?}",
             host.rested
         );
-        if let Some((_, end)) = host.live {
+        if let Some((.., end)) = host.live {
             assert!(at >= end, "leased twice at once (F1): {lease:?}");
             let delay = u64::try_from(self.rules.delay.as_millis()).unwrap();
             assert!(at >= end + delay, "no rest after a lost lease: {lease:?}");
         }
         host.token = lease.token;
         let term = u64::try_from(self.rules.lease.as_millis()).unwrap();
-        host.live = Some((number, at + term));
+        host.live = Some((self.crawl, number, at + term));
+        self.latest.insert(lease.host.clone(), lease.token);
         assert!(!lease.urls.is_empty(), "an empty lease");
         for queued in &lease.urls {
             let again = self.done.contains(&queued.url) && !self.forced.contains(&queued.url);
@@ -169,9 +265,10 @@ impl Witness {
 
     fn moved_end(&mut self, back: usize, at: u64, by: Duration) {
         let number = self.leases.len() - 1 - back;
-        let host = self.hosts.get_mut(&self.leases[number].host);
-        if let Some((live, end)) = host.and_then(|host| host.live.as_mut())
-            && *live == number
+        let mut hosts = self.hosts.borrow_mut();
+        let host = hosts.get_mut(&self.leases[number].host);
+        if let Some((crawl, live, end)) = host.and_then(|host| host.live.as_mut())
+            && (*crawl, *live) == (self.crawl, number)
         {
             *end = (*end).max(at + u64::try_from(by.as_millis()).unwrap());
         }
@@ -183,11 +280,12 @@ impl Witness {
         };
         let number = self.leases.len() - 1 - back;
         let (name, delay) = (lease.host.clone(), lease.delay);
-        let Some(host) = self.hosts.get_mut(&name) else {
+        let mut hosts = self.hosts.borrow_mut();
+        let Some(host) = hosts.get_mut(&name) else {
             return;
         };
-        if let Some((live, end)) = host.live
-            && live == number
+        if let Some((crawl, live, end)) = host.live
+            && (crawl, live) == (self.crawl, number)
         {
             // A lease that has run out may have been taken back before: then the store heeds no release.
             if let Some(ago) = ago.filter(|_| at < end) {

@@ -241,6 +241,10 @@ local function wait(at)
   if at == math.huge then return '' end
   return text(at * 1000 - now_us)
 end
--- A suspect that is due and may not be leased is not worth another claim.
-turn = math.min(first(p .. 'z', '-inf'), first(p .. 'zs', suspects and '-inf' or '(' .. now))
-return { text(now_us), wait(turn), wait(first(p .. 'l', '-inf')), granted, expired, thin, is_missing and 1 or 0 }
+local suspect, held_back = first(p .. 'zs', '-inf'), 0
+if not suspects and suspect <= now then
+  -- Not worth another claim before the asker may lease a suspect.
+  suspect, held_back = first(p .. 'zs', '(' .. now), 1
+end
+turn = math.min(first(p .. 'z', '-inf'), suspect)
+return { text(now_us), wait(turn), wait(first(p .. 'l', '-inf')), granted, expired, thin, is_missing and 1 or 0, held_back }

@@ -1,6 +1,6 @@
 //! What the embedded store costs: pages a second, CPU a page, memory and disk a known URL.
 //!
-//! `cargo bench -p frontier -- [links|crawl] [KNOWN] [HOSTS]`. `links` finds 13 new URLs among the 20 links of a page,
+//! `cargo bench -p frontier --bench frontier -- [links|crawl] [KNOWN] [HOSTS]`. `links` finds 13 new URLs among the 20 links of a page,
 //! `crawl` one. Everything is as in a crawl: hosts are claimed, pages settled in durable groups of 64 with their
 //! links, leases released. Making up the links is timed apart and not counted.
 
@@ -22,8 +22,7 @@ use frontier::config::{FrontierConfig, Rules};
 use frontier::store::Store;
 use frontier::store::embedded::{Embedded, EmbeddedOptions};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+use crate::spent::{all_cpu, own_cpu};
 
 const LINKS: usize = 20;
 /// Pages settled in one durable group.
@@ -81,28 +80,6 @@ impl Web {
         }
         links
     }
-}
-
-fn nanoseconds(path: &str) -> Duration {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    let first = text.split(' ').next().and_then(|n| n.parse().ok());
-    Duration::from_nanos(first.unwrap_or(0))
-}
-
-/// CPU time of this thread.
-fn own_cpu() -> Duration {
-    nanoseconds("/proc/thread-self/schedstat")
-}
-
-/// CPU time of all threads that live.
-fn all_cpu() -> Duration {
-    let tasks = std::fs::read_dir("/proc/self/task")
-        .into_iter()
-        .flatten()
-        .flatten();
-    tasks
-        .map(|task| nanoseconds(&format!("{}/schedstat", task.path().display())))
-        .sum()
 }
 
 fn rss_anon() -> u64 {
@@ -229,11 +206,7 @@ impl Run {
     }
 }
 
-fn main() {
-    let words: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|w| w != "--bench")
-        .collect();
+pub(crate) fn run(words: &[String]) {
     let word = |at: usize, default: &str| words.get(at).map_or(default, String::as_str).to_owned();
     let new_links = if word(0, "links") == "crawl" { 1 } else { 13 };
     let known: u64 = word(1, "1000000").parse().expect("KNOWN is a number");
