@@ -139,6 +139,10 @@ impl Link {
     pub async fn identity(&mut self) -> RedisResult<Vec<String>> {
         let mut info = redis::cmd("INFO");
         info.arg("server");
+        #[cfg(test)]
+        if let Way::Failing(conn) = &mut self.way {
+            return Box::pin(conn.link.identity()).await;
+        }
         let answers = match &mut self.way {
             Way::Cluster(conn) => {
                 let all = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));

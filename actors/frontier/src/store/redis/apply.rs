@@ -85,9 +85,10 @@ impl Applying {
         let mut request = self.begin(core);
         let links = admit.links.iter().map(|link| (link, &*admit.via));
         for (shard, ops) in self.links(core.shape, links, admit.force, &mut together, &mut sent)? {
-            request.then.extend(parts(shard, ops));
+            // No page would find them again: kept for a server that forgets, like a page's to other shards.
+            request.before.extend(parts(shard, ops));
         }
-        if request.then.is_empty() {
+        if request.before.is_empty() {
             // All are known, if the servers are still those that said so.
             core.confirm(request.breaks).await.map_err(|trouble| {
                 self.forget();

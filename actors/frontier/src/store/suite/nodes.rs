@@ -53,8 +53,6 @@ pub(crate) struct Nodes<Y: Yard> {
     /// The time in the stores.
     time: Wall,
     crawls: Vec<Crawl<Y::Store>>,
-    /// Whether every answer reached who asked.
-    pub(crate) all_heard: bool,
 }
 
 struct Crawl<S> {
@@ -81,7 +79,6 @@ impl<Y: Yard> Nodes<Y> {
             _ticks: Ticking::start(&clock),
             clock,
             crawls,
-            all_heard: true,
         }
     }
 
@@ -100,7 +97,7 @@ impl<Y: Yard> Nodes<Y> {
             _ => {
                 let answer = loop {
                     match act.tell(&of.stores[*node], &of.witness, &self.clock) {
-                        Err(error) if error.may_pass() => self.all_heard = false,
+                        Err(error) if error.may_pass() => {}
                         told => break told.unwrap(),
                     }
                 };
@@ -123,7 +120,8 @@ impl<Y: Yard> Nodes<Y> {
             }
             let is_over = |crawl: &Crawl<Y::Store>| {
                 let stats = stats(&crawl.stores[0]);
-                (stats.queued, stats.leases) == (0, 0)
+                let is_idle = stats.queued == 0 || stats.limit_reached;
+                is_idle && stats.leases == 0
             };
             if self.crawls.iter().all(is_over) {
                 return self.judge();
@@ -166,7 +164,12 @@ impl<Y: Yard> Nodes<Y> {
             let (node, act) = (0, Act::GaveUp { told: true });
             self.play(&By { crawl, node, act });
             let Crawl { stores, witness } = &self.crawls[crawl];
-            witness.ended(&stats(&stores[0]), self.all_heard);
+            let stats = stats(&stores[0]);
+            if let Some(limit) = self.rules.limit {
+                assert!(stats.kept <= limit, "{limit} may be kept: {stats:?}");
+                continue;
+            }
+            witness.ended(&stats);
             let queued = now(stores[0].queued_after(None, 1)).unwrap();
             assert!(queued.is_empty(), "counted as gone: {queued:?}");
         }

@@ -175,7 +175,7 @@ impl<'a, S: Store> World<'a, S> {
             let stats = now(self.stores[0].stats()).unwrap();
             if (stats.queued, stats.leases) == (0, 0) {
                 self.tell(0, &Act::GaveUp { told: false });
-                return self.witness.ended(&stats, true);
+                return self.witness.ended(&stats);
             }
             let node = round % 2;
             if self.step(Step::Claim(node)) && !self.witness.live().is_empty() {

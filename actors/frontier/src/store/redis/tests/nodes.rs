@@ -2,15 +2,27 @@
 
 use contract::clock::{Chance, Clock, Wall};
 use kit::redis::{RedisCluster, RedisOptions as ServerOptions};
-use proptest::strategy::Strategy as _;
+use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::deployed::{Deployed, Servers};
+use crate::config::Rules;
 use crate::store::suite::nodes::{By, Nodes, Yard as _, story};
 use crate::store::suite::{rules, small};
 
 /// Tells so many stories to one deployment after the other, on the same servers.
 fn tell(servers: Servers, shards: &[u16], crawls: usize, nodes: usize, cases: u32) {
+    let limits = proptest::strategy::Just(None);
+    tell_limited(servers, shards, (crawls, nodes), limits, cases);
+}
+
+fn tell_limited(
+    servers: Servers,
+    shards: &[u16],
+    (crawls, nodes): (usize, usize),
+    limits: impl Strategy<Value = Option<u64>>,
+    cases: u32,
+) {
     let servers = std::cell::RefCell::new(Some(servers));
     let mut runner = TestRunner::new(Config {
         cases,
@@ -19,14 +31,16 @@ fn tell(servers: Servers, shards: &[u16], crawls: usize, nodes: usize, cases: u3
     });
     let stories = (
         proptest::sample::select(shards.to_vec()),
+        limits,
         story(crawls, nodes),
     );
     let told = runner.run(
-        &stories.prop_map(|told| told),
-        |(shards, acts): (u16, Vec<By>)| {
+        &stories,
+        |(shards, limit, acts): (u16, Option<u64>, Vec<By>)| {
             let mut taken = servers.borrow_mut();
             let deployed = Deployed::new(taken.take().expect("one story at a time"), shards);
-            let mut stage = Nodes::new(deployed, &rules(), crawls, nodes);
+            let rules = Rules { limit, ..rules() };
+            let mut stage = Nodes::new(deployed, &rules, crawls, nodes);
             let played = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 acts.iter().for_each(|act| stage.play(act));
                 stage.finish();
@@ -51,6 +65,13 @@ fn two_nodes_work_on_many_shards() {
 #[test]
 fn two_crawls_share_the_pace_of_hosts_and_nothing_else() {
     tell(Servers::one(ServerOptions::default()), &[1, 4], 2, 2, 24);
+}
+
+#[test]
+fn two_nodes_never_exceed_the_limit() {
+    let limits = (0u64..12).prop_map(Some);
+    let servers = Servers::one(ServerOptions::default());
+    tell_limited(servers, &[1, 4], (1, 2), limits, 24);
 }
 
 #[test]
