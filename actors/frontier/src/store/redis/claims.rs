@@ -317,7 +317,10 @@ impl Claiming {
         let (mut leases, mut left): (Vec<Lease>, _) = (Vec::new(), permits);
         loop {
             let wanted = hosts - leases.len().min(hosts);
-            let granted = match self.ask_once(core, claim, (shard, suspects), wanted, (own, left)).await {
+            let granted = match self
+                .ask_once(core, claim, (shard, suspects), wanted, (own, left))
+                .await
+            {
                 Err(_) if !leases.is_empty() => return Ok((leases, 0)),
                 granted => granted?,
             };

@@ -34,16 +34,15 @@ local function new_rec(dlen)
 end
 
 local pushed, order, long = {}, {}, {}
-local function push(host, rec, class, element)
-  if rec.q[class + 1] > queue_max and not is_cold(rec, class) then make_cold(host, rec, class) end
+-- What is pushed to the end of a host's class.
+local function list_of(host, rec, class)
   local in_tail = is_cold(rec, class)
   local key = in_tail and tail(class, host) or queue(class, host)
   if not pushed[key] then
     pushed[key] = { in_tail = in_tail, host = host, class = class }
     order[#order + 1] = key
   end
-  local list = pushed[key]
-  list[#list + 1] = element
+  return pushed[key]
 end
 -- Queues what was pushed: before anything that counts positions. Who makes a tail one chunk longer is told to spill it.
 local function flush()
@@ -60,26 +59,31 @@ local function flush()
   end
 end
 
+-- Most of the work of all scripts is done here: names are looked up once, keys made once for each host.
+local call, args, bucket_of, plain = redis.call, ARGV, p .. 'u:', { ['0'] = 0, ['1'] = 1, ['2'] = 2 }
 local news, touched = {}, {}
 for _ = 1, number() do
-  local new = 0
+  local new, lists = 0, {}
   local host, dlen = take_host()
   local links = number()
   local rec = recs[host]
   for _ = 1, links do
-    local flags, bucket, member, element = take(), take(), take(), take()
-    local class = tonumber(string.sub(flags, 1, 1))
-    local seed, force = string.find(flags, 's', 2, true), string.find(flags, 'f', 2, true)
-    local is_known
-    if seed or force then
+    local flags, bucket, member, element = args[at], args[at + 1], args[at + 2], args[at + 3]
+    at = at + 4
+    local class, is_known = plain[flags], nil
+    if class then
+      is_known = call('SADD', bucket_of .. bucket, member) == 0
+    else
+      class = tonumber(string.sub(flags, 1, 1))
+      local seed, force = string.find(flags, 's', 2, true), string.find(flags, 'f', 2, true)
       local url = take()
-      local stored = redis.call('HGET', p .. 'x', url)
+      local stored = call('HGET', p .. 'x', url)
       is_known = stored ~= false
-      if not stored or (seed and stored == '0') then redis.call('HSET', p .. 'x', url, seed and '1' or '0') end
-    end
-    if not (force and is_known) then
-      local added = redis.call('SADD', p .. 'u:' .. bucket, member)
-      if not force then is_known = added == 0 end
+      if not stored or (seed and stored == '0') then call('HSET', p .. 'x', url, seed and '1' or '0') end
+      if not (force and is_known) then
+        local added = call('SADD', bucket_of .. bucket, member)
+        if not force then is_known = added == 0 end
+      end
     end
     if not is_known then
       new = new + 1
@@ -87,22 +91,36 @@ for _ = 1, number() do
         rec = new_rec(dlen)
         recs[host] = rec
       end
-      if total(rec) == 0 then
-        count('active', 1)
-        if rec.ends == 0 then
-          -- It was idle: it takes its place behind those that have waited longer.
-          local sh = shs[host]
-          sh.next_ok = math.max(sh.next_ok, now)
-          sh_dirty[host] = true
+      local q = rec.q
+      if q[1] + q[2] + q[3] == 0 then
+        touched[#touched + 1] = host
+        if q[4] == 0 then
+          count('active', 1)
+          if rec.ends == 0 then
+            -- It was idle: it takes its place behind those that have waited longer.
+            local sh = shs[host]
+            sh.next_ok = math.max(sh.next_ok, now)
+            sh_dirty[host] = true
+          end
         end
       end
-      if rec.q[1] + rec.q[2] + rec.q[3] == 0 then touched[#touched + 1] = host end
-      rec.q[class + 1] = rec.q[class + 1] + 1
-      dirty[host] = true
-      count('queued', 1)
-      count('known', 1)
-      push(host, rec, class, element)
+      q[class + 1] = q[class + 1] + 1
+      if q[class + 1] > queue_max and not is_cold(rec, class) then
+        make_cold(host, rec, class)
+        lists[class] = nil
+      end
+      local list = lists[class]
+      if not list then
+        list = list_of(host, rec, class)
+        lists[class] = list
+      end
+      list[#list + 1] = element
     end
+  end
+  if new > 0 then
+    dirty[host] = true
+    count('queued', new)
+    count('known', new)
   end
   news[#news + 1] = new
 end
@@ -211,11 +229,13 @@ for _ = 1, number() do
       end
     end
     rec.ends = math.max(rec.ends, after(0, ring))
-    if sh.token == token then sh.ends = rec.ends end
+    if sh.token == token then
+      sh.ends = rec.ends
+      redis.call('ZADD', s .. 'd:' .. domain_of(host, rec), 'XX', rec.ends, host)
+    end
     if ago >= 0 then sh.next_ok = math.max(sh.next_ok, after(ago, math.max(ours, sh.learned))) end
     dirty[host], sh_dirty[host] = true, true
     redis.call('ZADD', p .. 'l', rec.ends, host)
-    redis.call('ZADD', s .. 'd:' .. domain_of(host, rec), 'XX', rec.ends, host)
     close(host, rec)
   end
   backs[#backs + 1] = back

@@ -199,7 +199,8 @@ local function lease_over(host, rec)
   rec.ends, rec.marks = 0, nil
   dirty[host], sh_dirty[host] = true, true
   local domain = domain_of(host, rec)
-  if redis.call('ZREM', s .. 'd:' .. domain, host) == 1 then
+  -- Not where another crawl has leased the host since: that lease counts for the domain.
+  if sh.ends == 0 and redis.call('ZREM', s .. 'd:' .. domain, host) == 1 then
     local first = redis.call('ZPOPMIN', s .. 'w:' .. domain)
     if first[1] then
       local crawl, name = string.match(first[1], '^(%d+)|(.*)$')
