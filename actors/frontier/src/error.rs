@@ -48,6 +48,9 @@ pub enum StoreError {
     /// Claims are refused.
     #[error("the frontier is {0}")]
     Refusing(&'static str),
+    /// What is to be taken in does not fit.
+    #[error("the frontier does not take this crawl in: {0}")]
+    Unfit(String),
     /// A stored value makes no sense.
     #[error("a stored {what} cannot be read")]
     Value {
@@ -100,7 +103,8 @@ impl StoreError {
             Self::Locked { .. }
             | Self::Damaged { .. }
             | Self::NewerSchema { .. }
-            | Self::OtherRules { .. } => ErrorClass::Permanent,
+            | Self::OtherRules { .. }
+            | Self::Unfit(_) => ErrorClass::Permanent,
             Self::Folder { .. }
             | Self::Value { .. }
             | Self::Missing { .. }

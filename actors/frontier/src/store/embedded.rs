@@ -13,6 +13,7 @@ mod asked;
 mod disk;
 mod hosts;
 mod leases;
+mod moving;
 mod open;
 mod settling;
 #[cfg(test)]
@@ -35,6 +36,7 @@ use contract::settle::Settle;
 
 use self::open::FolderLock;
 use self::work::Work;
+use super::moving::{Moves, Part, RowPlace, Rows, Whole};
 use super::{QueuePlace, QueuedAt, Store, StoredConfig, Taken};
 use crate::config::Rules;
 use crate::error::StoreError;
@@ -206,5 +208,19 @@ impl Store for Embedded {
         most: usize,
     ) -> Result<Vec<QueuedAt>, StoreError> {
         self.run(|work| work.queued_after(after, most))
+    }
+}
+
+impl Moves for Embedded {
+    async fn whole(&self) -> Result<Whole, StoreError> {
+        self.run(|work| work.whole(self.fingerprint_seed))
+    }
+
+    async fn rows_from(&self, from: Option<RowPlace>, most: usize) -> Result<Rows, StoreError> {
+        self.run(|work| work.rows_from(from, most))
+    }
+
+    async fn take_in(&self, part: Part<'_>) -> Result<(), StoreError> {
+        self.run(|work| work.take_in(part, self.fingerprint_seed))
     }
 }

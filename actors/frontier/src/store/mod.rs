@@ -13,6 +13,7 @@ pub mod embedded;
 pub(crate) mod machine;
 #[cfg(test)]
 pub(crate) mod memory;
+pub mod moving;
 mod recent;
 pub mod redis;
 mod sieve;

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::StoreError;
 use crate::store::machine::host::Record;
 use crate::store::machine::schedule::HostId;
+use crate::store::moving::Kind;
 
 /// Version of the values in this store, where they have none of their own.
 const VALUE_VERSION: u8 = 1;
@@ -142,6 +143,24 @@ impl Disk {
             db,
             fail,
         })
+    }
+
+    /// Keys and values of a kind as they are stored, from a key on.
+    pub(super) fn stored_from(
+        &self,
+        kind: Kind,
+        from: &[u8],
+    ) -> impl Iterator<Item = Result<(Slice, Slice), StoreError>> {
+        let keyspace = match kind {
+            Kind::Exact => &self.exact,
+            Kind::Known => &self.seen,
+            Kind::Hosts => &self.hosts,
+            Kind::Robots => &self.robots,
+            Kind::Queued => &self.queue,
+            Kind::GaveUp => &self.gave_up,
+        };
+        let rows = keyspace.range(from.to_vec()..);
+        rows.map(|row| row.into_inner().map_err(StoreError::from))
     }
 
     pub(super) fn batch(&self) -> Batch {
@@ -368,7 +387,7 @@ pub(super) fn queue_key(host: HostId, class: u8, place: u64) -> [u8; 13] {
     key
 }
 
-fn read_queue_key(key: &[u8]) -> Result<(HostId, u8, u64), StoreError> {
+pub(super) fn read_queue_key(key: &[u8]) -> Result<(HostId, u8, u64), StoreError> {
     let parts = key.split_first_chunk::<4>().and_then(|(host, rest)| {
         rest.split_first()
             .map(|(class, place)| (host, class, place))
@@ -392,13 +411,13 @@ fn robots_key(host: HostId, (https, port): (bool, u16)) -> [u8; 7] {
     key
 }
 
-fn read_host(row: &[u8]) -> Result<(Box<str>, Record), StoreError> {
+pub(super) fn read_host(row: &[u8]) -> Result<(Box<str>, Record), StoreError> {
     let row: HostRow<Box<str>, Record> = read("host", row)?;
     Ok((row.name, row.record))
 }
 
 /// A key of another length than ours.
-fn odd(what: &'static str) -> StoreError {
+pub(super) fn odd(what: &'static str) -> StoreError {
     StoreError::Value {
         what,
         source: codec::CodecError::Empty,
@@ -409,6 +428,6 @@ fn write<T: Serialize>(what: &'static str, value: &T) -> Result<Vec<u8>, StoreEr
     codec::encode(VALUE_VERSION, value).map_err(|source| StoreError::Value { what, source })
 }
 
-fn read<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, StoreError> {
+pub(super) fn read<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, StoreError> {
     codec::decode(VALUE_VERSION, bytes).map_err(|source| StoreError::Value { what, source })
 }

@@ -26,15 +26,15 @@ const TOLD_TOGETHER: usize = 256;
 
 /// A URL given up, as stored (version 1).
 #[derive(Serialize, Deserialize)]
-struct GaveUpRow {
-    host: String,
-    token: u64,
-    url: Box<str>,
-    kind: LinkKind,
-    depth: u16,
-    hops: u8,
-    tries: u8,
-    via: Option<Box<str>>,
+pub(super) struct GaveUpRow {
+    pub(super) host: String,
+    pub(super) token: u64,
+    pub(super) url: Box<str>,
+    pub(super) kind: LinkKind,
+    pub(super) depth: u16,
+    pub(super) hops: u8,
+    pub(super) tries: u8,
+    pub(super) via: Option<Box<str>>,
 }
 
 impl Work {

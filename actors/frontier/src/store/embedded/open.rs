@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::EmbeddedOptions;
 use super::disk::{Counters, Disk};
+use super::moving::UNFINISHED;
 use super::work::Work;
 use crate::error::StoreError;
 use crate::events;
@@ -143,6 +144,12 @@ fn check_facts(disk: &Disk, path: &Path) -> Result<Facts, StoreError> {
     if facts.canonical != CANONICAL_VERSION {
         let (found, known) = (facts.canonical.to_string(), CANONICAL_VERSION.to_string());
         return Err(other("URL comparison version", found, known));
+    }
+    if disk.meta(UNFINISHED)? == Some(true) {
+        return Err(StoreError::Damaged {
+            path: path(),
+            what: "taking a crawl in was not finished".to_owned(),
+        });
     }
     if facts.psl != PSL_VERSION {
         let (found, known) = (facts.psl, PSL_VERSION.to_owned());

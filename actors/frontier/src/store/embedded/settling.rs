@@ -55,12 +55,13 @@ impl Work {
         admitted: &mut Admitted,
         change: &mut Change,
     ) -> Result<(), StoreError> {
+        let fingerprint = link.fingerprint.0 & self.mask;
         let known_exactly = (force || link.kind == LinkKind::Seed)
             && self.is_known_exactly(&link.url, link.kind, change)?;
         let known = if force {
             known_exactly
         } else {
-            self.is_known(link.fingerprint.0, change)?
+            self.is_known(fingerprint, change)?
         };
         if known {
             admitted.known += 1;
@@ -68,8 +69,8 @@ impl Work {
         }
         admitted.new += 1;
         let id = self.host_id(&link.host, &link.url, change)?;
-        if change.fresh.insert(link.fingerprint.0) {
-            self.disk.see(&mut change.batch, link.fingerprint.0);
+        if change.fresh.insert(fingerprint) {
+            self.disk.see(&mut change.batch, fingerprint);
         }
         self.counters.known += 1;
         let queued = QueuedRef {
@@ -117,7 +118,7 @@ impl Work {
     }
 
     /// Queues a URL.
-    fn push(
+    pub(super) fn push(
         &mut self,
         id: HostId,
         class: u8,

@@ -13,6 +13,7 @@ use contract::lease::{Claim, Claimed, Lease, Queued};
 use super::EmbeddedOptions;
 use super::disk::{Batch, Counters, Disk};
 use super::hosts::Hosts;
+use super::moving::MASK;
 use crate::config::Rules;
 use crate::error::StoreError;
 use crate::events;
@@ -39,6 +40,8 @@ pub(super) struct Work {
     pub(super) active: u64,
     /// URLs that are leased and neither settled nor given back.
     pub(super) outstanding: u64,
+    /// The bits of a fingerprint that are kept: all, unless the crawl came from a store that keeps fewer.
+    pub(super) mask: u64,
 }
 
 /// What one verb changes on disk.
@@ -97,6 +100,7 @@ impl Work {
         active: u64,
         options: EmbeddedOptions,
     ) -> Result<Self, StoreError> {
+        let mask = disk.meta(MASK)?.unwrap_or(u64::MAX);
         let mut sieve = Sieve::with_bytes(options.memory_bytes / 10 * 3, counters.known);
         for fingerprint in disk.seen_from(0) {
             sieve.insert(fingerprint?);
@@ -112,6 +116,7 @@ impl Work {
             time,
             active,
             outstanding: 0,
+            mask,
         })
     }
 

@@ -14,6 +14,7 @@ use futures_util::future::{join_all, try_join_all};
 use redis::{Cmd, FromRedisValue, RedisError};
 
 use super::Core;
+use super::moving::IMPORT;
 use super::scripts::odd;
 use super::shape::Shape;
 use crate::error::StoreError;
@@ -52,8 +53,29 @@ async fn begin(core: &Core) -> Result<(), StoreError> {
     try_join_all(begun).await.map(drop)
 }
 
-/// `run` or `paused`, in every shard.
+/// `run` or `paused`, in every shard; not while a crawl is taken in.
 pub(super) async fn set_state(core: &Core, state: &str) -> Result<(), StoreError> {
+    if is_in_state(core, IMPORT).await? {
+        return Err(StoreError::Refusing(
+            "half taken in: remove the crawl, and take it in anew",
+        ));
+    }
+    put_state(core, state).await
+}
+
+/// Whether any shard is in this state.
+pub(super) async fn is_in_state(core: &Core, state: &str) -> Result<bool, StoreError> {
+    let states = (0..core.shape.shards).map(|shard| {
+        let mut get = redis::cmd("HGET");
+        get.arg(core.shape.key(shard, "m")).arg("st");
+        ask::<Option<String>>(core, get)
+    });
+    let states = try_join_all(states).await?;
+    Ok(states.iter().any(|found| found.as_deref() == Some(state)))
+}
+
+/// Puts every shard into this state.
+pub(super) async fn put_state(core: &Core, state: &str) -> Result<(), StoreError> {
     let set = (0..core.shape.shards).map(|shard| {
         let mut set = redis::cmd("HSET");
         set.arg(core.shape.key(shard, "m")).arg("st").arg(state);
@@ -161,7 +183,7 @@ pub(super) async fn gave_up(core: &Core, told: &[u64]) -> Result<Vec<GaveUp>, St
 }
 
 /// A version byte, the token as a number, the host with a zero behind it, the element.
-fn read_row(number: u64, row: &[u8]) -> Result<GaveUp, StoreError> {
+pub(super) fn read_row(number: u64, row: &[u8]) -> Result<GaveUp, StoreError> {
     let parts = || {
         let (&1, rest) = row.split_first()? else {
             return None;

@@ -15,6 +15,7 @@ mod claims;
 mod cold;
 mod journal;
 mod limit;
+mod moving;
 mod queues;
 mod reach;
 mod reading;
@@ -45,6 +46,7 @@ pub use self::queues::LongestQueues;
 use self::reach::Reach;
 use self::scripts::Scripts;
 use self::shape::Shape;
+use super::moving::{Moves, Part, RowPlace, Rows, Whole};
 use super::{QueuePlace, QueuedAt, Store, StoredConfig, Taken};
 use crate::config::Rules;
 use crate::error::StoreError;
@@ -342,5 +344,21 @@ impl Store for RedisStore {
         most: usize,
     ) -> Result<Vec<QueuedAt>, StoreError> {
         reading::queued_after(&self.core, after, most).await
+    }
+}
+
+impl Moves for RedisStore {
+    async fn whole(&self) -> Result<Whole, StoreError> {
+        moving::whole(&self.core, self.crawl.fingerprint_seed).await
+    }
+
+    async fn rows_from(&self, from: Option<RowPlace>, most: usize) -> Result<Rows, StoreError> {
+        moving::rows_from(&self.core, from, most).await
+    }
+
+    async fn take_in(&self, part: Part<'_>) -> Result<(), StoreError> {
+        moving::take_in(&self.core, self.crawl.fingerprint_seed, part).await?;
+        self.claiming.all_touched(&self.core.clock);
+        Ok(())
     }
 }

@@ -275,33 +275,39 @@ impl<'a> Reading<'a> {
 }
 
 /// What a reading must know of a host's record, as `lua/head.lua` writes it.
-struct Record {
+pub(super) struct Record {
+    pub(super) token: u64,
     /// URLs in each class.
     queued: [u32; CLASSES],
+    pub(super) leases: u64,
+    pub(super) done: u64,
+    pub(super) failures: u8,
+    pub(super) suspect: bool,
     /// Classes that have chunks or a tail, as bits.
     cold: u8,
     /// The class of the lease that is out, and the marks of its URLs.
-    lease: Option<(u8, Vec<u8>)>,
+    pub(super) lease: Option<(u8, Vec<u8>)>,
 }
 
 impl Record {
-    fn read(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let mut rest = bytes;
         let mut take = |n: usize| {
             let (taken, others) = rest.split_at_checked(n)?;
             rest = others;
             Some(taken)
         };
-        // Version and token.
-        take(9)?;
+        take(1)?;
+        let whole = |bytes: &[u8]| Some(f64::from_le_bytes(bytes.try_into().ok()?) as u64);
+        let token = whole(take(8)?)?;
         let ends = f64::from_le_bytes(take(8)?.try_into().ok()?);
         let mut queued = [0; CLASSES];
         for count in &mut queued {
             *count = u32::from_le_bytes(take(4)?.try_into().ok()?);
         }
-        // Retries ever, leases, done; failures, suspect.
-        take(14)?;
-        let &[cold, _, robots] = take(3)? else {
+        let mut count = || Some(u32::from_le_bytes(take(4)?.try_into().ok()?));
+        let (_retries, leases, done) = (count()?, count()?, count()?);
+        let &[failures, suspect, cold, _, robots] = take(5)? else {
             return None;
         };
         take(3 * usize::from(robots))?;
@@ -314,6 +320,11 @@ impl Record {
             lease = Some((class, rest.to_vec()));
         }
         Some(Self {
+            token,
+            leases: u64::from(leases),
+            done: u64::from(done),
+            failures,
+            suspect: suspect == 1,
             queued,
             cold,
             lease,

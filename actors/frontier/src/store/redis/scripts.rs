@@ -63,6 +63,8 @@ pub(super) struct Scripts {
     pub(super) reckon: Script,
     pub(super) spill: Script,
     pub(super) unspill: Script,
+    pub(super) now: Script,
+    pub(super) take_in: Script,
 }
 
 impl Scripts {
@@ -84,6 +86,8 @@ impl Scripts {
             reckon: Script::new(include_str!("lua/reckon.lua")),
             spill: with_head(include_str!("lua/spill.lua")),
             unspill: with_head(include_str!("lua/unspill.lua")),
+            now: with_head(include_str!("lua/now.lua")),
+            take_in: with_head(include_str!("lua/take_in.lua")),
         }
     }
 }

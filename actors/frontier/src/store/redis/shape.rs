@@ -72,7 +72,6 @@ impl Shape {
     }
 
     /// The bits of a fingerprint that are kept.
-    #[cfg(test)]
     pub(super) fn mask(self) -> u64 {
         let head = match self.shards.trailing_zeros() {
             0 => 0,
