@@ -96,8 +96,13 @@ pub async fn run(member: Member, signals: &mut Signals) -> Result<Left, Failure>
         if let Err(failure) = works.reconcile(&wanted).await {
             break Err(failure);
         }
-        match nodes::list(&mut link).await {
-            Ok(nodes) => works.hear_of_others(&nodes),
+        // Asked only when it matters: all nodes asking for all nodes all the time would be the store's largest load.
+        let others = match works.is_any_at_its_end() {
+            true => nodes::list(&mut link).await.map(Some),
+            false => Ok(None),
+        };
+        match others {
+            Ok(others) => works.hear_of_others(others.as_deref().unwrap_or_default()),
             Err(error) => tracing::debug!(%error, "the other nodes are not heard of"),
         }
         let joined = tokio::select! {

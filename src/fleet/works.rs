@@ -10,13 +10,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use contract::clock::{Boot, Clock};
 use contract::control::Order;
 use contract::fleet::{CrawlEnd, CrawlName, CrawlNumber, CrawlOnNode, CrawlState, NodeName};
-use coordinator::{End, Status};
+use coordinator::{End, State, Status};
 use fetcher::address::Dial;
 use frontier::fleet::nodes::{Heard, HeardCrawl, Node};
 use frontier::fleet::{configs, course, crawls};
@@ -41,6 +41,8 @@ pub const AT_ONCE_MAX: usize = 16;
 /// The pause before a crawl that failed is tried again; doubled each time.
 const BACKOFF: Duration = Duration::from_secs(2);
 const BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// What others hold of a crawl before they were asked.
+const NOT_HEARD: u64 = 1;
 
 /// What all crawls of this node have in common.
 pub struct Bench {
@@ -265,7 +267,7 @@ impl Works {
                 deployment: bench.shared.deployment,
                 crawl,
             }),
-            elsewhere: Arc::default(),
+            elsewhere: Arc::new(AtomicU64::new(NOT_HEARD)),
             memory: bench.memory.clone(),
             clock: bench.clock.clone(),
             status: bench.shown.clone().unwrap_or_default(),
@@ -293,10 +295,19 @@ impl Works {
         Ok(())
     }
 
-    /// Notes what other nodes still hold of each crawl.
+    /// Whether a crawl has nothing queued or has reached its limit, so that it matters what other nodes still hold of it.
+    pub fn is_any_at_its_end(&self) -> bool {
+        self.works.borrow().values().any(Work::is_at_its_end)
+    }
+
+    /// Notes what other nodes still hold of the crawls that may be done. A crawl that is not is taken to be held, so that
+    /// it cannot be done before the others were heard.
     pub fn hear_of_others(&self, nodes: &[Node]) {
         for (number, work) in self.works.borrow().iter() {
-            let unsent = course::unsent_elsewhere(nodes, &self.bench.name, *number);
+            let unsent = match work.is_at_its_end() {
+                true => course::unsent_elsewhere(nodes, &self.bench.name, *number),
+                false => NOT_HEARD,
+            };
             work.plan.elsewhere.store(unsent, Ordering::Relaxed);
         }
     }
@@ -364,6 +375,12 @@ impl Works {
 }
 
 impl Work {
+    fn is_at_its_end(&self) -> bool {
+        let status = self.plan.status.borrow();
+        let frontier = &status.frontier;
+        status.state != State::Starting && (frontier.queued == 0 || frontier.limit_reached)
+    }
+
     fn on_node(&self, crawl: CrawlNumber) -> CrawlOnNode {
         let status = self.plan.status.borrow();
         CrawlOnNode {
