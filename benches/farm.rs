@@ -3,7 +3,9 @@
 //! Two farms: `docs` (real documentation pages, gzip-coded files served by nginx, delay 0) and `slow` (a synthetic web
 //! whose answers take 50 to 150 ms). Prints pages/s, CPU per 1,000 pages with its share by thread, peak RSS and bytes
 //! of archive. Figures are printed, never asserted; what is asserted is that the crawl was whole.
-//! `cargo bench --bench farm -- [docs|slow] [--hosts N] [--binary PATH] [--smoke] [-- FLAGS]`; the machine is part of every figure.
+//! With `--redis` the frontier is in a Redis of its own, worked on by `--nodes` processes; its server's CPU is printed too.
+//! `cargo bench --bench farm -- [docs|slow] [--hosts N] [--redis] [--nodes N] [--binary PATH] [--smoke] [-- FLAGS]`; the
+//! machine is part of every figure.
 
 use std::fs;
 use std::io::Write as _;
@@ -15,8 +17,11 @@ use anyhow::{Context as _, Result, ensure};
 use kit::dns::{Dns, Zone};
 use kit::nginx::Sites;
 use kit::origin::Site;
+use kit::redis::{Redis, RedisOptions};
 use kit::web::Web;
 use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 /// Real sites of Debian's documentation packages.
 const DOCS: [&str; 3] = [
@@ -38,6 +43,9 @@ struct Options {
     farm: String,
     hosts: Option<usize>,
     smoke: bool,
+    redis: bool,
+    /// Processes that work on the crawl; more than one with `--redis` only.
+    nodes: usize,
     /// The program that is timed: this build's, or another one to compare with.
     binary: PathBuf,
     /// Further flags for the crawl, after `--`.
@@ -49,6 +57,8 @@ fn options() -> Result<Options> {
         farm: "docs".into(),
         hosts: None,
         smoke: false,
+        redis: false,
+        nodes: 1,
         binary: env!("CARGO_BIN_EXE_argiope").into(),
         flags: Vec::new(),
     };
@@ -58,6 +68,8 @@ fn options() -> Result<Options> {
             "docs" | "slow" => options.farm = word,
             "--binary" => options.binary = words.next().context("--binary PATH")?.into(),
             "--smoke" => options.smoke = true,
+            "--redis" => options.redis = true,
+            "--nodes" => options.nodes = words.next().context("--nodes N")?.parse()?,
             // What cargo itself adds.
             "--bench" => {}
             "--hosts" => options.hosts = Some(words.next().context("--hosts N")?.parse()?),
@@ -144,42 +156,77 @@ fn crawl(
     let seed_file = work.join("seeds.txt");
     fs::write(&seed_file, seeds.join("\n"))?;
     let output = work.join("crawl");
-    let mut command = Command::new(&options.binary);
-    command.args([
-        "crawl",
-        "--quiet",
-        "--contact",
-        "mailto:bench@farm.test",
+    let (port, dns) = (port.to_string(), dns.address().to_string());
+    let reach = [
         "--allow-net",
         "127.0.0.0/8",
-    ]);
+        "--allow-port",
+        &port,
+        "--dns",
+        &dns,
+    ];
+    let redis = match options.redis {
+        true => Some(Redis::start(RedisOptions {
+            appendonly: true,
+            ..RedisOptions::default()
+        })?),
+        false => None,
+    };
+    let mut command = Command::new(&options.binary);
     command
+        .args(["crawl", "--quiet", "--contact", "mailto:bench@farm.test"])
+        .args(reach)
         .arg("--seed-file")
         .arg(&seed_file)
         .arg("--output")
         .arg(&output);
-    command.args([
-        "--allow-port",
-        &port.to_string(),
-        "--dns",
-        &dns.address().to_string(),
-    ]);
+    let mut others = Vec::new();
+    if let Some(redis) = &redis {
+        command.args(["--store", &redis.url(), "--name", "farm"]);
+        for n in 1..options.nodes {
+            let mut node = Command::new(&options.binary);
+            node.args(["node", "--quiet", "--store", &redis.url()])
+                .args(["--node-name", &format!("node-{n}")])
+                .args(reach)
+                .arg("--output")
+                .arg(&output);
+            others.push(node.spawn()?);
+        }
+    }
     command.args(flags).args(&options.flags);
     let began = Instant::now();
     let status = command.status()?;
     let wall = began.elapsed().as_secs_f64();
+    for mut other in others {
+        kill(Pid::from_raw(i32::try_from(other.id())?), Signal::SIGTERM)?;
+        other.wait()?;
+    }
     ensure!(status.success(), "the crawl ended with {status}");
+    let server_us = redis.map(|redis| redis.used_cpu_us()).transpose()?;
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     let seconds =
         |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
     report(
         options,
-        &output,
+        &folder_of(&output)?,
         seeds.len(),
         wall,
-        seconds(usage.user_time()),
-        seconds(usage.system_time()),
+        (seconds(usage.user_time()), seconds(usage.system_time())),
+        server_us,
     )
+}
+
+/// Where the crawl that we started wrote: its folder, or with a store its node's.
+fn folder_of(output: &Path) -> Result<PathBuf> {
+    const FIGURES: &str = "/reports/machine.json";
+    let files = kit::files::below(output)?;
+    let all = files.keys().filter_map(|file| file.strip_suffix(FIGURES));
+    let named = |folder: &&str| !folder.contains("node-");
+    let folder = all
+        .filter(named)
+        .next()
+        .context("no reports/machine.json")?;
+    Ok(output.join(folder.trim_start_matches('/')))
 }
 
 fn report(
@@ -187,8 +234,8 @@ fn report(
     output: &Path,
     hosts: usize,
     wall: f64,
-    user: f64,
-    system: f64,
+    (user, system): (f64, f64),
+    server_us: Option<u64>,
 ) -> Result<()> {
     let machine: serde_json::Value =
         serde_json::from_slice(&fs::read(output.join("reports/machine.json"))?)?;
@@ -233,13 +280,22 @@ fn report(
         "  peak RSS            {:>10.1} MB",
         figure("/rss_peak_bytes") / 1e6
     )?;
-    let frontier: u64 = kit::files::below(&output.join("frontier"))?.values().sum();
-    writeln!(
-        out,
-        "  frontier bytes/URL  {:>10.1}   (on disk, of {:.0} known; RAM: cargo bench -p frontier)",
-        frontier as f64 / figure("/frontier/known"),
-        figure("/frontier/known")
-    )?;
+    if let Some(server_us) = server_us {
+        writeln!(
+            out,
+            "  Redis CPU µs/page   {:>10.1}   ({} nodes)",
+            server_us as f64 / pages,
+            options.nodes
+        )?;
+    } else {
+        let frontier: u64 = kit::files::below(&output.join("frontier"))?.values().sum();
+        writeln!(
+            out,
+            "  frontier bytes/URL  {:>10.1}   (on disk, of {:.0} known; RAM: cargo bench -p frontier)",
+            frontier as f64 / figure("/frontier/known"),
+            figure("/frontier/known")
+        )?;
+    }
     writeln!(
         out,
         "  archive bytes/page  {:>10.0}",

@@ -104,7 +104,10 @@ pub(super) async fn stats(core: &Core) -> Result<FrontierStats, StoreError> {
         };
         let mut waiting = redis::cmd("ZCARD");
         waiting.arg(core.shape.key(shard, "z"));
+        let mut suspects = redis::cmd("ZCARD");
+        suspects.arg(core.shape.key(shard, "zs"));
         let waiting: u64 = ask(core, waiting).await?;
+        let waiting = waiting + ask::<u64>(core, suspects).await?;
         Ok::<_, StoreError>((state, counts, waiting))
     });
     let mut stats = FrontierStats::default();

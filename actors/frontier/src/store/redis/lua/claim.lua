@@ -61,11 +61,16 @@ for _, host in ipairs(ended) do
   lease_over(host, rec)
 end
 
--- The asker may not know yet that its suspect's lease is over.
+-- The asker may not know yet that its suspect's lease is over: the answer that said so was lost, or went to another node.
 if ARGV[12] ~= '' then
   load({ ARGV[12] })
   local rec = recs[ARGV[12]]
-  suspects = suspects or not rec or rec.ends == 0 or rec.token ~= tonumber(ARGV[13])
+  if not rec or rec.ends == 0 or rec.token ~= tonumber(ARGV[13]) then
+    suspects = true
+    expired[#expired + 1] = ARGV[12]
+    expired[#expired + 1] = ARGV[13]
+    expired[#expired + 1] = '0'
+  end
 end
 
 -- 2. New leases.

@@ -40,6 +40,7 @@ async fn open(server: &Redis, journal: Option<std::path::PathBuf>) -> RedisStore
             delay: Duration::ZERO,
             domain_leases_max: None,
             lease: LEASE,
+            ring: Duration::from_secs(600),
             ..suite::rules()
         },
         clock: Clock::machine(),
@@ -207,4 +208,33 @@ async fn what_a_server_forgot_is_sent_again_although_it_was_known() {
         least > 55 && known >= least,
         "{known} of {least}: links of other shards are in again"
     );
+}
+
+#[tokio::test]
+async fn a_suspect_whose_end_was_not_heard_of_does_not_hold_others_back() {
+    let server = server();
+    let (one, other) = (open(&server, None).await, open(&server, None).await);
+    // Two hosts of two shards become suspects: their leases run out.
+    let shape = one.core.shape;
+    let home = |number: u32| shape.shard(link(number).host.area());
+    let second = (1..50).find(|n| home(*n) != home(0)).expect("four shards");
+    admit(&one, 0..1).await;
+    admit(&one, second..second + 1).await;
+    while one.stats().await.unwrap().leases < 2 {
+        claim(&one).await;
+    }
+    let alone = claim_some(&one).await;
+    assert_eq!(alone.len(), 1, "suspects are leased alone");
+    // Its page is settled and its lease released; the answer never comes to the node that holds it.
+    other.settle(&[done(&alone[0], Vec::new())]).await.unwrap();
+    let release = contract::lease::Release {
+        host: alone[0].host.clone(),
+        token: alone[0].token,
+        handed: 1,
+        last_end: None,
+    };
+    other.release(&release, None).await.unwrap();
+    let next = tokio::time::timeout(LEASE, claim_some(&one)).await;
+    let next = next.expect("long before the lease that nobody holds would have run out");
+    assert_ne!(next[0].host, alone[0].host);
 }
