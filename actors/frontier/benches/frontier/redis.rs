@@ -48,8 +48,8 @@ const GROUP: usize = 64;
 /// Hosts and URLs of each that a loop asks for at once.
 const HOSTS_CLAIMED: usize = 16;
 const URLS_CLAIMED: usize = 16;
-/// Memory of a node's cache of fingerprints.
-const CACHE_BYTES: u64 = 8 << 20;
+/// Memory of a node's cache of fingerprints: so little that about 14 links of a page are sent.
+const CACHE_BYTES: u64 = 512 << 10;
 const HOSTS: usize = 20_000;
 
 /// Hosts, each a domain of its own, and how many pages of each were made up.

@@ -4,7 +4,7 @@
 //! split, so that a page is settled in the same step as its links of the same shard go in; a call carries at most
 //! [`LINKS_MAX`] links and [`SETTLES_MAX`] settles, unless one unit alone has more. Start at [`calls`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use contract::host::Host;
 use contract::lease::Token;
@@ -211,9 +211,14 @@ impl Call {
                 hosts.len()
             });
         }
+        let others = self.ops.iter().map(|(_, op)| op);
+        let others = others.filter(|op| !matches!(op, Op::Links { .. }));
+        let read: HashSet<&Host> = others.map(Op::host).collect();
         cmd.arg(hosts.len());
         for host in hosts {
-            cmd.arg(host.as_str()).arg(host.domain().len());
+            let domain = i64::try_from(host.domain().len()).unwrap_or(i64::MAX);
+            let sign = if read.contains(host) { 1 } else { -1 };
+            cmd.arg(host.as_str()).arg(sign * domain);
         }
         let place = |host: &Host| places.get(host).copied().unwrap_or(0);
         let count = |is: fn(&Op) -> bool| self.ops.iter().filter(|(_, op)| is(op)).count();

@@ -3,7 +3,7 @@
 -- ARGV: crawl, tries at most, our delay ms, lease ms, ring ms, URLs of a class until it is cold, URLs of a chunk, then
 -- counted lists. Hosts are listed once and then named
 -- by their place in the list:
---   hosts: name, length of its domain
+--   hosts: name, length of its domain (negative where it is named for its links alone)
 --   links: host and how many; each: flags, bucket, member, element, and its URL if flagged
 --     (flags: class 0-2; s: a seed, f: forced, both known by spelling too)
 --   robots: host, https, port, record
@@ -21,9 +21,15 @@ end
 local function number() return tonumber(take()) end
 if redis.call('HEXISTS', p .. 'm', 'st') == 0 then return redis.error_reply('NOCRAWL the shard does not know the crawl') end
 
-local names, dlens = {}, {}
-for i = 1, number() do names[i], dlens[i] = take(), number() end
-load(names)
+local names, dlens, needed = {}, {}, {}
+for i = 1, number() do
+  names[i], dlens[i] = take(), number()
+  if dlens[i] > 0 then
+    needed[#needed + 1] = names[i]
+  else
+    dlens[i] = -dlens[i]
+  end
+end
 local function take_host()
   local i = number()
   return names[i], dlens[i]
@@ -59,15 +65,14 @@ local function flush()
   end
 end
 
--- Most of the work of all scripts is done here: names are looked up once, keys made once for each host.
+-- Most of the work of all scripts is done here: names are looked up once, keys made once for each host, and a host that
+-- no new link leads to is not even read.
 local call, args, bucket_of, plain = redis.call, ARGV, p .. 'u:', { ['0'] = 0, ['1'] = 1, ['2'] = 2 }
-local news, touched = {}, {}
+local news, found = {}, {}
 for _ = 1, number() do
-  local new, lists = 0, {}
   local host, dlen = take_host()
-  local links = number()
-  local rec = recs[host]
-  for _ = 1, links do
+  local new = { host = host, dlen = dlen }
+  for _ = 1, number() do
     local flags, bucket, member, element = args[at], args[at + 1], args[at + 2], args[at + 3]
     at = at + 4
     local class, is_known = plain[flags], nil
@@ -86,43 +91,52 @@ for _ = 1, number() do
       end
     end
     if not is_known then
-      new = new + 1
-      if not rec then
-        rec = new_rec(dlen)
-        recs[host] = rec
-      end
-      local q = rec.q
-      if q[1] + q[2] + q[3] == 0 then
-        touched[#touched + 1] = host
-        if q[4] == 0 then
-          count('active', 1)
-          if rec.ends == 0 then
-            -- It was idle: it takes its place behind those that have waited longer.
-            local sh = shs[host]
-            sh.next_ok = math.max(sh.next_ok, now)
-            sh_dirty[host] = true
-          end
-        end
-      end
-      q[class + 1] = q[class + 1] + 1
-      if q[class + 1] > queue_max and not is_cold(rec, class) then
-        make_cold(host, rec, class)
-        lists[class] = nil
-      end
-      local list = lists[class]
-      if not list then
-        list = list_of(host, rec, class)
-        lists[class] = list
-      end
-      list[#list + 1] = element
+      new[#new + 1] = class
+      new[#new + 1] = element
     end
   end
-  if new > 0 then
-    dirty[host] = true
-    count('queued', new)
-    count('known', new)
+  news[#news + 1] = #new / 2
+  if #new > 0 then
+    found[#found + 1] = new
+    needed[#needed + 1] = host
   end
-  news[#news + 1] = new
+end
+load(needed)
+
+local touched = {}
+for _, new in ipairs(found) do
+  local host, lists = new.host, {}
+  local rec = recs[host] or new_rec(new.dlen)
+  recs[host], dirty[host] = rec, true
+  local q = rec.q
+  for i = 1, #new, 2 do
+    local class = new[i]
+    if q[1] + q[2] + q[3] == 0 then
+      touched[#touched + 1] = host
+      if q[4] == 0 then
+        count('active', 1)
+        if rec.ends == 0 then
+          -- It was idle: it takes its place behind those that have waited longer.
+          local sh = shs[host]
+          sh.next_ok = math.max(sh.next_ok, now)
+          sh_dirty[host] = true
+        end
+      end
+    end
+    q[class + 1] = q[class + 1] + 1
+    if q[class + 1] > queue_max and not is_cold(rec, class) then
+      make_cold(host, rec, class)
+      lists[class] = nil
+    end
+    local list = lists[class]
+    if not list then
+      list = list_of(host, rec, class)
+      lists[class] = list
+    end
+    list[#list + 1] = new[i + 1]
+  end
+  count('queued', #new / 2)
+  count('known', #new / 2)
 end
 flush()
 for _, host in ipairs(touched) do

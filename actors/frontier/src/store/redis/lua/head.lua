@@ -29,7 +29,7 @@ local function count(name, by)
   if by ~= 0 then counts[name] = (counts[name] or 0) + by end
 end
 
-local recs, shs, dirty, sh_dirty = {}, {}, {}, {}
+local recs, dirty, sh_dirty = {}, {}, {}
 
 local REC = '<BddI4I4I4I4I4I4I4BBBBB'
 local function rec_read(raw)
@@ -72,6 +72,16 @@ local function sh_write(h)
   return struct.pack(SH, 1, h.token, h.ends, h.next_ok, h.learned, h.crawl, #h.waiters / 4) .. h.waiters
 end
 
+-- What all crawls share of a host is unpacked when it is first asked for: most links go to hosts that need none of it.
+local packed = {}
+local shs = setmetatable({}, {
+  __index = function(all, host)
+    local sh = sh_read(packed[host])
+    all[host] = sh
+    return sh
+  end,
+})
+
 -- Reads what is not read yet of these hosts.
 local function load(hosts)
   local missing, seen = {}, {}
@@ -88,7 +98,7 @@ local function load(hosts)
     for i = first, last do
       local host = missing[i]
       recs[host] = rec_read(raws[i - first + 1]) or false
-      shs[host] = sh_read(shared[i - first + 1])
+      packed[host] = shared[i - first + 1]
     end
   end
 end
