@@ -168,8 +168,14 @@ pub struct MachineFlags {
     #[arg(long, value_name = "FILE", env = "ARGIOPE_CONFIG")]
     pub config: Option<PathBuf>,
 
-    /// Allow private or loopback addresses of this network, say 127.0.0.0/8 (repeatable)
-    #[arg(long, value_name = "CIDR", help_heading = "Network")]
+    /// Allow private or loopback addresses of this network, say 127.0.0.0/8 (repeatable, or with commas between)
+    #[arg(
+        long,
+        value_name = "CIDR",
+        value_delimiter = ',',
+        help_heading = "Network",
+        env = "ARGIOPE_ALLOW_NET"
+    )]
     pub allow_net: Vec<String>,
     /// Allow this port beside 80, 443, 8080 and 8443 (repeatable)
     #[arg(long, value_name = "PORT", help_heading = "Network")]
@@ -210,6 +216,9 @@ pub struct MachineFlags {
     /// Memory of the whole process [default: 512MB]
     #[arg(long, value_name = "SIZE", value_parser = units::bytes, help_heading = "Machine", env = "ARGIOPE_MAX_MEMORY")]
     pub max_memory: Option<u64>,
+    /// Without word from a node for so long, its hosts are free for others [default: 90s]
+    #[arg(long, value_name = "TIME", value_parser = units::duration, help_heading = "Machine", env = "ARGIOPE_LEASE")]
+    pub lease: Option<Duration>,
     /// Serve Prometheus metrics at /metrics on this address
     #[arg(
         long,

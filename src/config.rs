@@ -13,6 +13,7 @@ use contract::error::chain;
 use contract::link::URL_BYTES_MAX;
 use contract::scope::Scope;
 use fetcher::address::{Dial, Net};
+use frontier::config::FrontierConfig;
 use serde::Deserialize;
 
 use crate::cli::{CrawlArgs, MachineFlags};
@@ -40,6 +41,8 @@ pub struct NodeConfig {
     pub concurrency: usize,
     /// Memory of the whole process, in bytes.
     pub max_memory_bytes: u64,
+    /// A lease's term, in milliseconds: without word from a node for so long, its hosts are free for others.
+    pub lease_ms: u64,
     /// Networks that may be dialled although they are not globally routable.
     pub allow_net: Vec<String>,
     /// Ports that may be dialled beside 80, 443, 8080 and 8443.
@@ -62,6 +65,7 @@ impl Default for NodeConfig {
                 .min(16),
             concurrency: 50,
             max_memory_bytes: 512_000_000,
+            lease_ms: FrontierConfig::default().lease_ms,
             allow_net: Vec::new(),
             allow_port: Vec::new(),
             dns: None,
@@ -248,6 +252,7 @@ fn apply_machine(node: &mut NodeConfig, flags: &MachineFlags) {
     set(&mut node.fetchers, flags.fetchers);
     set(&mut node.concurrency, flags.concurrency);
     set(&mut node.max_memory_bytes, flags.max_memory);
+    set(&mut node.lease_ms, flags.lease.map(contract::clock::millis));
     node.allow_net.extend(flags.allow_net.iter().cloned());
     node.allow_port.extend(flags.allow_port.iter().copied());
     set(&mut node.dns, flags.dns.map(Some));
@@ -405,6 +410,13 @@ fn check_node(node: &NodeConfig) -> Result<(), Failure> {
             MEMORY_BYTES_MIN / 1_000_000
         )));
     }
+    let frontier = FrontierConfig {
+        lease_ms: node.lease_ms,
+        ..FrontierConfig::default()
+    };
+    frontier
+        .validate()
+        .map_err(|error| Failure::input(format!("--lease: {error}")))?;
     Ok(())
 }
 
@@ -504,6 +516,10 @@ mod tests {
         check(
             "http://a.test/ --contact mailto:a@b --max-memory 1MB",
             "at least",
+        );
+        check(
+            "http://a.test/ --contact mailto:a@b --lease 10ms",
+            "lease-ms must be 1 s to 1 h",
         );
         check("--seed-file /no/such/file", "seed file /no/such/file");
         check("--config /no/such/file", "config file /no/such/file");

@@ -63,9 +63,10 @@ pub struct Opened<S> {
 pub type Unsettled = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 /// This node's part of a frontier's settings.
-pub fn config(memory_bytes: u64) -> FrontierConfig {
+pub fn config(node: &NodeConfig, memory_bytes: u64) -> FrontierConfig {
     FrontierConfig {
         memory_bytes,
+        lease_ms: node.lease_ms,
         ..FrontierConfig::default()
     }
 }
@@ -172,7 +173,7 @@ pub async fn attach_for_orders(
 ) -> Result<RedisStore, Failure> {
     /// Enough for the seeds of a large crawl; nothing of it lives longer than the order.
     const MEMORY_BYTES: u64 = 1 << 20;
-    let rules = rules(crawl, node, &config(MEMORY_BYTES));
+    let rules = rules(crawl, node, &config(node, MEMORY_BYTES));
     attach(home, rules, &Clock::machine(), MEMORY_BYTES, None).await
 }
 

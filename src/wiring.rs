@@ -102,7 +102,7 @@ impl Generation {
     /// # Errors
     /// A folder or store that cannot be used, settings that do not fit it, a room that cannot start.
     pub async fn build(plan: &Plan, died: mpsc::Sender<Died>) -> Result<Self, Failure> {
-        let config = home::config(plan.memory.frontier);
+        let config = home::config(&plan.settings.node, plan.memory.frontier);
         let seed = rand::random();
         match &plan.home {
             Home::Folder { change } => {
