@@ -26,6 +26,9 @@ const MIME_TYPES: &str = "/etc/nginx/mime.types";
 /// How long it may take to answer after its start.
 const START_WITHIN: Duration = Duration::from_secs(10);
 
+/// The format of an access log that [`read_log`] reads, for `log_format NAME escape=json '…'`.
+pub const LOG_FIELDS: &str = r#"{"msec":$msec,"took":$request_time,"scheme":"$scheme","host":"$host","port":$server_port,"path":"$request_uri","peer":"$remote_addr:$remote_port","agent":"$http_user_agent","status":$status,"completion":"$request_completion"}"#;
+
 /// The sites an nginx is to serve, before it runs.
 #[derive(Default)]
 pub struct Sites {
@@ -197,10 +200,9 @@ impl Sites {
                 "access_log off;\ntcp_nodelay on;\ngzip_static on;\ngzip_vary on;"
             )?;
         } else {
-            let fields = r#"{"msec":$msec,"took":$request_time,"scheme":"$scheme","host":"$host","port":$server_port,"path":"$request_uri","peer":"$remote_addr:$remote_port","agent":"$http_user_agent","status":$status,"completion":"$request_completion"}"#;
             writeln!(
                 text,
-                "log_format entry escape=json '{fields}';\naccess_log {at}/access.log entry;"
+                "log_format entry escape=json '{LOG_FIELDS}';\naccess_log {at}/access.log entry;"
             )?;
             writeln!(
                 text,
@@ -310,16 +312,23 @@ impl Nginx {
     /// # Errors
     /// When the log cannot be read.
     pub fn log(&self) -> Result<Vec<Entry>> {
-        let path = self.folder.path().join("access.log");
-        let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        // The last line may still be on its way.
-        let lines = text
-            .split_inclusive('\n')
-            .filter(|line| line.ends_with('\n'));
-        lines
-            .map(|line| entry(line).with_context(|| format!("nginx logged {line}")))
-            .collect()
+        read_log(&self.folder.path().join("access.log"))
     }
+}
+
+/// The entries of an access log in [`LOG_FIELDS`], whichever nginx writes it; see [`Nginx::log`] for their times.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn read_log(path: &Path) -> Result<Vec<Entry>> {
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    // The last line may still be on its way.
+    let lines = text
+        .split_inclusive('\n')
+        .filter(|line| line.ends_with('\n'));
+    lines
+        .map(|line| entry(line).with_context(|| format!("nginx logged {line}")))
+        .collect()
 }
 
 fn entry(line: &str) -> Result<Entry> {
