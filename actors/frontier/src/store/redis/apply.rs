@@ -282,6 +282,7 @@ impl Applying {
                 member,
                 element: encode_alone(link.host.as_str(), queued).map_err(unwritable)?,
                 exact: (!is_plain).then(|| (link.url.clone(), seed, force)),
+                again: false,
             };
             let (shard, op) = *at.entry(&link.host).or_insert_with(|| {
                 let shard = shape.shard(link.fingerprint.area());
@@ -493,7 +494,7 @@ impl Core {
         one.write(cmd);
     }
 
-    async fn apply(&self, one: &Call, since: u64) -> Result<redis::Value, Trouble> {
+    pub(super) async fn apply(&self, one: &Call, since: u64) -> Result<redis::Value, Trouble> {
         let args = |cmd: &mut Cmd| self.apply_args(one, cmd);
         let scripts = &self.scripts;
         let script = if one.takes_room() {
@@ -505,7 +506,7 @@ impl Core {
     }
 }
 
-fn unwritable(source: codec::CodecError) -> StoreError {
+pub(super) fn unwritable(source: codec::CodecError) -> StoreError {
     StoreError::Value {
         what: "queued URL",
         source,
@@ -513,7 +514,7 @@ fn unwritable(source: codec::CodecError) -> StoreError {
 }
 
 /// Units of at most so many links.
-fn parts(shard: u16, ops: Vec<Op>) -> Vec<Unit> {
+pub(super) fn parts(shard: u16, ops: Vec<Op>) -> Vec<Unit> {
     let mut units = Vec::new();
     let (mut open, mut room) = (Vec::new(), LINKS_MAX);
     for op in ops {

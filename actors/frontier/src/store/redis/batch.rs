@@ -28,6 +28,8 @@ pub(super) struct LinkArg {
     pub(super) element: Vec<u8>,
     /// Known by spelling too: as a seed, by force.
     pub(super) exact: Option<(Box<str>, bool, bool)>,
+    /// Queued though it was done.
+    pub(super) again: bool,
 }
 
 /// What is done with a settled URL.
@@ -352,10 +354,11 @@ impl LinkArg {
     fn write(&self, cmd: &mut Cmd) {
         match &self.exact {
             None => {
-                cmd.arg(self.class)
-                    .arg(self.bucket)
-                    .arg(self.member)
-                    .arg(&self.element[..]);
+                match self.again {
+                    true => cmd.arg(format!("{}a", self.class)),
+                    false => cmd.arg(self.class),
+                };
+                cmd.arg(self.bucket).arg(self.member).arg(&self.element[..]);
             }
             Some((url, seed, force)) => {
                 let mut flags = self.class.to_string();

@@ -13,14 +13,19 @@ mod asked;
 mod batch;
 mod claims;
 mod cold;
+pub mod gates;
 mod journal;
 mod limit;
+pub mod moves;
 mod moving;
 mod queues;
 mod reach;
 mod reading;
+mod reopen;
 mod scripts;
 mod shape;
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 

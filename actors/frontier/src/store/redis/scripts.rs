@@ -65,6 +65,7 @@ pub(super) struct Scripts {
     pub(super) unspill: Script,
     pub(super) now: Script,
     pub(super) take_in: Script,
+    pub(super) forget: Script,
 }
 
 impl Scripts {
@@ -88,6 +89,7 @@ impl Scripts {
             unspill: with_head(include_str!("lua/unspill.lua")),
             now: with_head(include_str!("lua/now.lua")),
             take_in: with_head(include_str!("lua/take_in.lua")),
+            forget: with_head(include_str!("lua/forget.lua")),
         }
     }
 }

@@ -5,7 +5,7 @@
 -- by their place in the list:
 --   hosts: name, length of its domain (negative where it is named for its links alone)
 --   links: host and how many; each: flags, bucket, member, element, and its URL if flagged
---     (flags: class 0-2; s: a seed, f: forced, both known by spelling too)
+--     (flags: class 0-2; s: a seed, f: forced, both known by spelling too; a: again, though it was done)
 --   robots: host, https, port, record
 --   settles: host, token, position, fate (D done, T try again, B back), kept, bytes, tries, wait us
 --   extends: host, token
@@ -78,6 +78,12 @@ for _ = 1, number() do
     local class, is_known = plain[flags], nil
     if class then
       is_known = call('SADD', bucket_of .. bucket, member) == 0
+    elseif string.sub(flags, 2, 2) == 'a' then
+      class = tonumber(string.sub(flags, 1, 1))
+      -- It counts anew below.
+      local added = call('SADD', bucket_of .. bucket, member)
+      count('known', added - 1)
+      count('done', added - 1)
     else
       class = tonumber(string.sub(flags, 1, 1))
       local seed, force = string.find(flags, 's', 2, true), string.find(flags, 'f', 2, true)

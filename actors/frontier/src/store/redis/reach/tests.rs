@@ -1,115 +1,16 @@
 //! A server that goes away and comes back, as one node's store meets it.
 
-use contract::admit::Admit;
-use contract::canonical::Fingerprinter;
-use contract::crawl::CrawlConfig;
-use contract::host::Host;
-use contract::lease::{Claim, Lease, Taker};
-use contract::link::{Link as Found, LinkKind};
-use contract::outcome::Outcome;
-use contract::page::Fate;
 use contract::pulse::Silence;
-use contract::settle::{Settle, Settled, Settles};
+use contract::settle::Settled;
 use kit::redis::{Redis, RedisOptions as ServerOptions};
 
 use super::*;
-use crate::config::Rules;
-use crate::fleet::address::Address;
-use crate::fleet::crawls::{self, NewCrawl};
-use crate::fleet::{Link, deployment};
 use crate::store::Store;
-use crate::store::redis::{RedisOptions, RedisStore};
-use crate::store::suite;
-
-const LEASE: Duration = Duration::from_secs(3);
+use crate::store::redis::RedisStore;
+use crate::store::redis::testing::{self, LEASE, admit, claim, claim_some, done, link};
 
 async fn open(server: &Redis, journal: Option<std::path::PathBuf>) -> RedisStore {
-    let address = Address::parse(&server.url()).unwrap();
-    let mut link = Link::open(&address, None).await.unwrap();
-    let (deployment, _) = deployment::open_or_create(&mut link, 4).await.unwrap();
-    let new = NewCrawl {
-        name: "a".parse().unwrap(),
-        fingerprint_seed: 7,
-        bucket_bits: 3,
-        by: "test".into(),
-    };
-    let config = CrawlConfig::default();
-    let crawl = crawls::create(&mut link, &new, &config).await.unwrap();
-    let options = RedisOptions {
-        rules: Rules {
-            delay: Duration::ZERO,
-            domain_leases_max: None,
-            lease: LEASE,
-            ring: Duration::from_secs(600),
-            ..suite::rules()
-        },
-        clock: Clock::machine(),
-        memory_bytes: 64 << 10,
-        journal,
-    };
-    RedisStore::open(link, &deployment, crawl, options)
-        .await
-        .unwrap()
-}
-
-fn link(number: u32) -> Found {
-    let url = format!("http://h{number}.test/");
-    Found {
-        host: Host::from_stored(&format!("h{number}.test")),
-        fingerprint: Fingerprinter { seed: 7 }.of(&url.parse().unwrap()),
-        url: url.into(),
-        kind: LinkKind::Page,
-        depth: 1,
-        hops: 0,
-    }
-}
-
-async fn admit(store: &RedisStore, numbers: std::ops::Range<u32>) {
-    let admit = Admit {
-        links: numbers.map(link).collect(),
-        via: "seed".into(),
-        force: false,
-    };
-    store.admit(&admit).await.unwrap();
-}
-
-async fn claim(store: &RedisStore) -> Vec<Lease> {
-    let claim = Claim {
-        taker: Taker::ALONE,
-        hosts: 100,
-        urls_per_host: 1,
-    };
-    store
-        .claim(claim)
-        .await
-        .map_or(Vec::new(), |claimed| claimed.leases)
-}
-
-/// Claims until something is granted.
-async fn claim_some(store: &RedisStore) -> Vec<Lease> {
-    loop {
-        let leases = claim(store).await;
-        if !leases.is_empty() {
-            return leases;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-fn done(lease: &Lease, links: Vec<Found>) -> Settle {
-    Settle {
-        host: lease.host.clone(),
-        token: lease.token,
-        what: Settles::Url {
-            position: 0,
-            outcome: Outcome::Ok,
-            fate: Fate::Done,
-            kept: true,
-            bytes: 1,
-        },
-        via: lease.urls[0].url.clone(),
-        links,
-    }
+    testing::open(&server.url(), 4, journal).await.0
 }
 
 fn server() -> Redis {
