@@ -82,23 +82,35 @@ pub struct Figures {
 /// # Errors
 /// A ledger that cannot be read.
 pub fn count(layout: &Layout) -> Result<Figures, StoreError> {
-    count_in_slices(layout, SLICE)
+    count_all(std::slice::from_ref(layout))
 }
 
-fn count_in_slices(layout: &Layout, slice: u64) -> Result<Figures, StoreError> {
-    let path = layout.ledger();
-    let len = std::fs::metadata(&path)
-        .map_err(|error| StoreError::disk("look at", &path, error))?
-        .len();
+/// Counts the ledgers of several output folders as one: of a crawl that several nodes worked on.
+///
+/// # Errors
+/// A ledger that cannot be read.
+pub fn count_all(layouts: &[Layout]) -> Result<Figures, StoreError> {
+    count_in_slices(layouts, SLICE)
+}
+
+fn count_in_slices(layouts: &[Layout], slice: u64) -> Result<Figures, StoreError> {
+    let mut len = 0;
+    for layout in layouts {
+        let path = layout.ledger();
+        let found = std::fs::metadata(&path);
+        len += found
+            .map_err(|error| StoreError::disk("look at", &path, error))?
+            .len();
+    }
     // What fits in one slice by its length alone is read once.
     let slices = match len / LINE_MIN < slice {
         true => 1,
-        false => decided(layout)? / slice + 1,
+        false => decided(layouts)? / slice + 1,
     };
     let mut figures = Figures::default();
     for this in 0..slices {
         let mut seen = HashSet::new();
-        read(layout, |line| {
+        read(layouts, |line| {
             let Some(entry) = line else {
                 figures.bad_lines += u64::from(this == 0);
                 return;
@@ -126,9 +138,9 @@ fn count_in_slices(layout: &Layout, slice: u64) -> Result<Figures, StoreError> {
 }
 
 /// Lines that decide a URL.
-fn decided(layout: &Layout) -> Result<u64, StoreError> {
+fn decided(layouts: &[Layout]) -> Result<u64, StoreError> {
     let mut decided = 0;
-    read(layout, |line| {
+    read(layouts, |line| {
         decided += u64::from(line.is_some_and(|entry| is_decided(&entry)));
     })?;
     Ok(decided)
@@ -138,19 +150,22 @@ fn is_decided(entry: &Entry) -> bool {
     entry.is_final && entry.is_url()
 }
 
-/// Shows each line; none for one that cannot be read.
-fn read(layout: &Layout, mut each: impl FnMut(Option<Entry>)) -> Result<(), StoreError> {
-    let path = layout.ledger();
-    let failed = |error| StoreError::disk("read", &path, error);
-    let mut ledger = LedgerReader::open(&path).map_err(failed)?;
-    loop {
-        match ledger.next_entry() {
-            Ok(Some(entry)) => each(Some(entry)),
-            Ok(None) => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => each(None),
-            Err(error) => return Err(failed(error)),
+/// Shows each line of all ledgers, one after the other; none for one that cannot be read.
+fn read(layouts: &[Layout], mut each: impl FnMut(Option<Entry>)) -> Result<(), StoreError> {
+    for layout in layouts {
+        let path = layout.ledger();
+        let failed = |error| StoreError::disk("read", &path, error);
+        let mut ledger = LedgerReader::open(&path).map_err(failed)?;
+        loop {
+            match ledger.next_entry() {
+                Ok(Some(entry)) => each(Some(entry)),
+                Ok(None) => break,
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => each(None),
+                Err(error) => return Err(failed(error)),
+            }
         }
     }
+    Ok(())
 }
 
 impl Figures {
@@ -251,7 +266,11 @@ mod tests {
         );
         let layout = store_pages(dir.path(), pages);
         let figures = count(&layout).unwrap();
-        assert_eq!(count_in_slices(&layout, 7).unwrap(), figures);
+        let once = std::slice::from_ref(&layout);
+        assert_eq!(count_in_slices(once, 7).unwrap(), figures);
+        // Another node's folder with the same URLs: each counts once.
+        let twice = count_all(&[layout.clone(), layout.clone()]).unwrap();
+        assert_eq!((twice.lines, twice.urls, twice.kept), (208, 53, 51));
         assert_eq!(
             (figures.lines, figures.urls, figures.kept, figures.repeats),
             (104, 53, 51, 50)

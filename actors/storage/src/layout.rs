@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::warc::writer::OPEN_SUFFIX;
+
 /// The parts of an output folder that this room writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
@@ -20,6 +22,18 @@ impl Layout {
     /// WARC files.
     pub fn archive(&self) -> PathBuf {
         self.root.join("archive")
+    }
+
+    /// A WARC file by its name, sealed or not; none where there is none, and for a name that points out of the archive.
+    pub fn warc(&self, file: &str) -> Option<PathBuf> {
+        if file.contains('/') || file.starts_with('.') {
+            return None;
+        }
+        let folder = self.archive();
+        [file.to_owned(), format!("{file}{OPEN_SUFFIX}")]
+            .into_iter()
+            .map(|name| folder.join(name))
+            .find(|path| path.exists())
     }
 
     /// The whole index.

@@ -23,7 +23,9 @@ pub mod pages;
 pub mod refused;
 pub mod reports;
 pub mod stamp;
+pub mod stored;
 #[cfg(test)]
 mod testing;
+pub mod together;
 pub mod verify;
 pub mod warc;

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -14,7 +13,6 @@ use crate::error::StoreError;
 use crate::layout::Layout;
 use crate::ledger::{Entry, LedgerReader};
 use crate::warc::reader::{Check, ReadError, Reader};
-use crate::warc::writer::OPEN_SUFFIX;
 
 /// Examples shown of one kind of problem.
 const EXAMPLES: usize = 10;
@@ -115,7 +113,9 @@ pub fn verify(layout: &Layout, each: &mut dyn FnMut(&Entry, bool)) -> Result<Fin
 /// Compares a line with the record that it names; gives the length of the payload.
 fn check(layout: &Layout, entry: &Entry, file: &str) -> Result<u64, (Problem, String)> {
     let offset = entry.offset.unwrap_or(0);
-    let path = path_of(layout, file).ok_or_else(|| (Problem::NoFile, file.to_owned()))?;
+    let path = layout
+        .warc(file)
+        .ok_or_else(|| (Problem::NoFile, file.to_owned()))?;
     let unreadable = |error: ReadError| (Problem::Unreadable, error.to_string());
     let mut reader = Reader::open_at(&path, offset).map_err(unreadable)?;
     let record = reader
@@ -147,18 +147,6 @@ fn check(layout: &Layout, entry: &Entry, file: &str) -> Result<u64, (Problem, St
         ));
     }
     Ok(record.payload_len)
-}
-
-/// A WARC file by its name, sealed or not; none for a name that points out of the archive.
-fn path_of(layout: &Layout, file: &str) -> Option<PathBuf> {
-    if file.contains('/') || file.starts_with('.') {
-        return None;
-    }
-    let folder = layout.archive();
-    [file.to_owned(), format!("{file}{OPEN_SUFFIX}")]
-        .into_iter()
-        .map(|name| folder.join(name))
-        .find(|path| path.exists())
 }
 
 #[cfg(test)]

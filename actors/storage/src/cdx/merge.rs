@@ -19,12 +19,39 @@ const BUFFER: usize = 64 * 1_024;
 /// A longer line belongs to no index of ours.
 const LINE_MAX: u64 = 256 * 1_024;
 
+/// A sorted file, and the folder that its lines' WARC files are in as the target names them: put before each name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Input {
+    pub path: PathBuf,
+    /// With its last slash; empty where names stay as they are.
+    pub within: String,
+}
+
+impl From<PathBuf> for Input {
+    fn from(path: PathBuf) -> Self {
+        let within = String::new();
+        Self { path, within }
+    }
+}
+
 /// Merges `inputs`, each sorted, into `target`, which is replaced whole. `target` may be among the inputs.
 ///
 /// # Errors
 /// The disk's; the target is then as it was.
 pub fn merge(disk: &Disk, inputs: &[PathBuf], target: &Path) -> Result<(), StoreError> {
-    let mut queue: Vec<PathBuf> = inputs.to_vec();
+    merge_within(
+        disk,
+        inputs.iter().cloned().map(Input::from).collect(),
+        target,
+    )
+}
+
+/// The same, with the WARC files' names as they are found from another folder.
+///
+/// # Errors
+/// As [`merge`].
+pub fn merge_within(disk: &Disk, inputs: Vec<Input>, target: &Path) -> Result<(), StoreError> {
+    let mut queue = inputs;
     let mut between = Vec::new();
     let beside = |number: usize| {
         let mut name = target.file_name().unwrap_or_default().to_owned();
@@ -32,10 +59,10 @@ pub fn merge(disk: &Disk, inputs: &[PathBuf], target: &Path) -> Result<(), Store
         target.with_file_name(name)
     };
     while queue.len() > FAN_IN {
-        let now: Vec<PathBuf> = queue.drain(..FAN_IN).collect();
+        let now: Vec<Input> = queue.drain(..FAN_IN).collect();
         let to = beside(between.len() + 1);
         merge_once(disk, &now, &to)?;
-        queue.push(to.clone());
+        queue.push(to.clone().into());
         between.push(to);
     }
     let whole = beside(0);
@@ -48,14 +75,14 @@ pub fn merge(disk: &Disk, inputs: &[PathBuf], target: &Path) -> Result<(), Store
     Ok(())
 }
 
-fn merge_once(disk: &Disk, inputs: &[PathBuf], target: &Path) -> Result<(), StoreError> {
+fn merge_once(disk: &Disk, inputs: &[Input], target: &Path) -> Result<(), StoreError> {
     let mut sources = Vec::with_capacity(inputs.len());
     let mut next = BinaryHeap::with_capacity(inputs.len());
-    for (number, path) in inputs.iter().enumerate() {
+    for (number, Input { path, within }) in inputs.iter().enumerate() {
         let file = File::open(path).map_err(|error| StoreError::disk("open", path, error))?;
         let mut source = BufReader::with_capacity(BUFFER, file);
         if let Some(line) = read_line(&mut source, path)? {
-            next.push(Reverse((line, number)));
+            next.push(Reverse((named(line, within), number)));
         }
         sources.push(source);
     }
@@ -67,12 +94,24 @@ fn merge_once(disk: &Disk, inputs: &[PathBuf], target: &Path) -> Result<(), Stor
             out.buffer().extend_from_slice(&line);
             out.spill()?;
         }
-        if let Some(following) = read_line(&mut sources[number], &inputs[number])? {
-            next.push(Reverse((following, number)));
+        let Input { path, within } = &inputs[number];
+        if let Some(following) = read_line(&mut sources[number], path)? {
+            next.push(Reverse((named(following, within), number)));
         }
         last = line;
     }
     out.flush()
+}
+
+/// A line with its file's name as it is found from the target's folder. It is the last field, and in a text before it a
+/// quotation mark is escaped: the order of a file's lines stays.
+fn named(line: Vec<u8>, within: &str) -> Vec<u8> {
+    const FIELD: &[u8] = b", \"filename\": \"";
+    let Some(at) = memchr::memmem::rfind(&line, FIELD).filter(|_| !within.is_empty()) else {
+        return line;
+    };
+    let (before, name) = line.split_at(at + FIELD.len());
+    [before, within.as_bytes(), name].concat()
 }
 
 /// The next line with its line end; one that is torn or too long is left out.
@@ -153,6 +192,34 @@ mod tests {
                 return;
             }
         }
+    }
+
+    #[test]
+    fn names_are_those_that_the_target_s_folder_finds() {
+        let dir = crate::testing::scratch();
+        let line = |key: &str, file: &str| {
+            format!(
+                "{key} 2026 {{\"url\": \"{key}, \\\"filename\\\": \\\"\", \"filename\": \"{file}\"}}\n"
+            )
+        };
+        let inputs = texts(
+            dir.path(),
+            &[
+                line("a", "x.warc.gz") + &line("b", "x.warc.gz"),
+                line("a", "x.warc.gz"),
+            ],
+        );
+        let inputs = inputs.into_iter().zip(["n1/archive/", "n2/archive/"]);
+        let inputs = inputs.map(|(path, within)| Input {
+            path,
+            within: within.to_owned(),
+        });
+        let target = dir.path().join("index.cdxj");
+        merge_within(&Disk::default(), inputs.collect(), &target).unwrap();
+        let want = line("a", "n1/archive/x.warc.gz")
+            + &line("a", "n2/archive/x.warc.gz")
+            + &line("b", "n1/archive/x.warc.gz");
+        assert_eq!(fs::read_to_string(&target).unwrap(), want);
     }
 
     #[test]
