@@ -17,7 +17,7 @@ use redis::aio::{
 };
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
-use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo};
+use redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
 use redis::io::tcp::TcpSettings;
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use redis::{
@@ -137,41 +137,32 @@ impl Link {
         self.breaks.0.load(Ordering::Acquire)
     }
 
-    /// Which processes the servers are, in some fixed order: others than before may have forgotten what those last did.
+    /// Which process the server is that has this slot of a cluster, or the one server: another than before may have
+    /// forgotten what that last did.
     ///
     /// # Errors
     /// A server that does not answer.
-    pub async fn identity(&mut self) -> RedisResult<Vec<String>> {
+    pub async fn identity(&mut self, slot: u16) -> RedisResult<String> {
         let mut info = redis::cmd("INFO");
         info.arg("server");
         #[cfg(test)]
         if let Way::Failing(conn) = &mut self.way {
-            return Box::pin(conn.link.identity()).await;
+            return Box::pin(conn.link.identity(slot)).await;
         }
-        let answers = match &mut self.way {
+        let answer = match &mut self.way {
             Way::Cluster(conn) => {
-                let all = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
-                match conn.route_command(info, all).await? {
-                    Value::Map(all) => all.into_iter().map(|(_, answer)| answer).collect(),
-                    Value::Array(all) => all,
-                    other => vec![other],
-                }
+                let owner = SingleNodeRoutingInfo::SpecificNode(Route::new(slot, SlotAddr::Master));
+                conn.route_command(info, RoutingInfo::SingleNode(owner))
+                    .await?
             }
-            _ => vec![info.query_async(self).await?],
+            _ => info.query_async(self).await?,
         };
-        let mut processes = Vec::with_capacity(answers.len());
-        for answer in answers {
-            // In a cluster each answer stands beside its server's address.
-            let text = match answer {
-                Value::Array(mut pair) if pair.len() == 2 => pair.pop().unwrap_or(Value::Nil),
-                other => other,
-            };
-            let text: String = redis::from_redis_value(text)?;
-            let run = text.lines().find_map(|line| line.strip_prefix("run_id:"));
-            processes.extend(run.map(|run| run.trim().to_owned()));
-        }
-        processes.sort_unstable();
-        Ok(processes)
+        let text: String = redis::from_redis_value(answer)?;
+        let run = text.lines().find_map(|line| line.strip_prefix("run_id:"));
+        let run = run.ok_or_else(|| {
+            RedisError::from((ErrorKind::UnexpectedReturnType, "INFO names no run_id"))
+        })?;
+        Ok(run.trim().to_owned())
     }
 }
 
@@ -460,8 +451,7 @@ mod tests {
         .unwrap();
         let mut link = open(&redis.url(), None).await.unwrap();
         assert_eq!(shards(&mut link).await, 4);
-        let (before, breaks) = (link.identity().await.unwrap(), link.breaks());
-        assert_eq!(before.len(), 1);
+        let (before, breaks) = (link.identity(0).await.unwrap(), link.breaks());
         redis.kill().unwrap();
         deployment::find(&mut link).await.unwrap_err();
         redis.restart().unwrap();
@@ -470,7 +460,7 @@ mod tests {
         }
         assert_eq!(shards(&mut link).await, 4);
         assert!(link.breaks() > breaks, "a break is counted");
-        assert_ne!(link.identity().await.unwrap(), before);
+        assert_ne!(link.identity(0).await.unwrap(), before);
         redis.kill().unwrap();
         let away = open(&redis.url(), None).await.unwrap_err();
         assert!(matches!(away, LinkError::Away { .. }), "{away}");
@@ -482,7 +472,11 @@ mod tests {
         let one = cluster.urls()[0].replace("redis://", "redis+cluster://");
         let mut link = open(&one, None).await.unwrap();
         assert_eq!(shards(&mut link).await, 4);
-        assert_eq!(link.identity().await.unwrap().len(), 3);
+        let mut processes = std::collections::BTreeSet::new();
+        for slot in [0, 8_000, 16_000, 16_383] {
+            processes.insert(link.identity(slot).await.unwrap());
+        }
+        assert_eq!(processes.len(), 3);
     }
 
     #[tokio::test]

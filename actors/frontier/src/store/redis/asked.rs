@@ -234,6 +234,9 @@ impl Core {
     /// ago may have forgotten leases that others still work under, unless the crawl is younger than it.
     pub(super) async fn settle_in(&self, crawl: &Crawl) -> Result<(), StoreError> {
         begin(self).await?;
+        // Who the servers are by now, so that another one is told from them later.
+        let looked = (0..self.shape.shards).map(|shard| self.check(shard));
+        try_join_all(looked).await?;
         let mut info = redis::cmd("INFO");
         info.arg("server");
         let told: String = match ask::<redis::Value>(self, info).await? {

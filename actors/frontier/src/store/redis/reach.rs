@@ -1,12 +1,12 @@
 //! Whether the shards can be reached, and whether they still know what they once answered.
 //!
 //! Owns the way of every call to a shard ([`Core::ask`]): its limit, a breaker for each shard, so that a server that is
-//! gone stops its own shards only, and the check after each broken connection whether the servers are the same processes
-//! as before. Others may have forgotten their last seconds (FRONTIER, section 8): then every lease is void, links sent to
+//! gone stops its own shards only, and the check after each broken connection whether a shard's server is the same process
+//! as before. Another may have forgotten the last seconds (FRONTIER, section 8): then every lease is void, links sent to
 //! other shards lately are sent once more, and nothing is claimed until the longest lease that may have been forgotten
 //! has passed. Invariant: no call is answered `Ok` by a server that was not checked. Start at [`Core::ask`].
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use tracing::warn;
 
 use super::batch::{Call, Unit, calls};
+use super::gates::slot_of;
 use super::scripts::{Trouble, call};
 use super::shape::Shape;
 use super::{Core, locked};
@@ -38,10 +39,9 @@ const KEPT_MAX: usize = 4_096;
 /// See the module.
 pub(super) struct Reach {
     pub(super) pulse: Pulse,
-    /// Which processes the servers were when they were last looked at.
-    known: tokio::sync::Mutex<Vec<String>>,
-    /// The count of breaks at which they were.
-    checked: AtomicU64,
+    servers: Vec<Server>,
+    /// All processes that servers ever were here.
+    known: Mutex<HashSet<String>>,
     /// No claims before this moment.
     closed_until: AtomicU64,
     /// Each shard is left alone until then.
@@ -49,12 +49,19 @@ pub(super) struct Reach {
     sent: Mutex<VecDeque<(Boot, Unit)>>,
 }
 
+/// Of a shard: which process it was when it was last looked at, and at which count of breaks.
+#[derive(Default)]
+struct Server {
+    process: tokio::sync::Mutex<Option<String>>,
+    checked: AtomicU64,
+}
+
 impl Reach {
     pub(super) fn new(shards: u16, clock: &Clock) -> Self {
         Self {
             pulse: Pulse::within(clock.clone(), SILENT_AFTER),
-            known: tokio::sync::Mutex::default(),
-            checked: AtomicU64::new(u64::MAX),
+            servers: (0..shards).map(|_| Server::default()).collect(),
+            known: Mutex::default(),
             closed_until: AtomicU64::new(0),
             down_until: (0..shards).map(|_| AtomicU64::new(0)).collect(),
             sent: Mutex::default(),
@@ -104,7 +111,7 @@ impl Core {
             return Err(lost("the shard did not answer a moment ago"));
         }
         let answer = async {
-            self.check().await?;
+            self.check(shard).await?;
             if since.is_some_and(|since| since != self.link.breaks()) {
                 return Err(lost("the connection broke"));
             }
@@ -148,33 +155,49 @@ impl Core {
         Ok(answer)
     }
 
-    /// After a break: are the servers the same processes?
-    async fn check(&self) -> Result<(), Trouble> {
-        let breaks = self.link.breaks();
-        if self.reach.checked.load(Ordering::Acquire) == breaks {
+    /// After a break: is the shard's server the same process? One that is gone keeps its own shards only; whether it has
+    /// forgotten anything shows when it is back.
+    pub(super) async fn check(&self, shard: u16) -> Result<(), Trouble> {
+        // From one, so that nothing is checked at the start.
+        let breaks = self.link.breaks() + 1;
+        let Some(server) = self.reach.servers.get(usize::from(shard)) else {
+            return Ok(());
+        };
+        if server.checked.load(Ordering::Acquire) == breaks {
             return Ok(());
         }
-        let mut known = self.reach.known.lock().await;
-        if self.reach.checked.load(Ordering::Acquire) == breaks {
+        let mut process = server.process.lock().await;
+        if server.checked.load(Ordering::Acquire) == breaks {
             return Ok(());
         }
-        let found = self.link.clone().identity().await.map_err(Trouble::Lost)?;
-        if !known.is_empty() && *known != found {
-            warn!("the shared frontier was started anew: all leases are void, claims wait");
-            self.reach.pulse.void();
-            self.reach.close(&self.clock, self.rules().lease);
-            self.send_again().await?;
+        let slot = slot_of(shard);
+        let found = self.link.clone().identity(slot).await;
+        let found = found.map_err(Trouble::Lost)?;
+        let is_new = locked(&self.reach.known).insert(found.clone());
+        if process.as_ref().is_some_and(|before| *before != found) {
+            // Else the shard was moved, or another shard of the server was asked before this one.
+            if is_new {
+                warn!(
+                    "a server of the shared frontier was started anew: all leases are void, claims wait"
+                );
+                self.reach.pulse.void();
+                self.reach.close(&self.clock, self.rules().lease);
+            }
+            self.send_again(shard).await?;
         }
-        *known = found;
-        self.reach.checked.store(breaks, Ordering::Release);
+        *process = Some(found);
+        server.checked.store(breaks, Ordering::Release);
         Ok(())
     }
 
-    /// Links that a shard may have forgotten, while the page that they were found on is settled in another.
-    async fn send_again(&self) -> Result<(), Trouble> {
+    /// Links that the shard may have forgotten, while the page that they were found on is settled in another.
+    async fn send_again(&self, shard: u16) -> Result<(), Trouble> {
         let kept: Vec<Unit> = {
             let mut sent = locked(&self.reach.sent);
-            sent.drain(..).map(|(_, unit)| unit).collect()
+            let (of_it, others) = sent.drain(..).partition(|(_, unit)| unit.shard == shard);
+            *sent = others;
+            let of_it: VecDeque<(Boot, Unit)> = of_it;
+            of_it.into_iter().map(|(_, unit)| unit).collect()
         };
         let all = calls(kept.into_iter().map(|unit| (0, unit)), false);
         let sent = all.iter().map(|one| self.apply_raw(one));
