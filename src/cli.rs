@@ -13,7 +13,8 @@ use contract::crawl::{Embeds, RobotsPolicy, ScopeType};
 use contract::rate::Rate;
 
 pub use self::fleet::{
-    ConfigCommand, FleetFlags, NodeArgs, RateArgs, RateWord, SharedFlags, StatusArgs, StoreFlags,
+    ConfigCommand, FleetFlags, FrontierCommand, NodeArgs, RateArgs, RateWord, SharedFlags,
+    StatusArgs, StoreFlags,
 };
 use crate::units;
 
@@ -63,6 +64,9 @@ pub enum Command {
     /// The configuration of a crawl in a shared store
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// A crawl as a file: out of a folder or a shared store, and into another
+    #[command(subcommand)]
+    Frontier(FrontierCommand),
 }
 
 /// Which running crawl: one on this machine, or one in a shared store.

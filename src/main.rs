@@ -79,6 +79,7 @@ async fn dispatch(command: Command) -> Result<Code, Failure> {
         Command::Add { words, fleet } => add(&words, &fleet).await?,
         Command::Rate(args) => fleet::rate(&args).await?,
         Command::Config(command) => fleet::config(&command).await?,
+        Command::Frontier(command) => commands::frontier::run(&command).await?,
     }
     Ok(Code::Done)
 }

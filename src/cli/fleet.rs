@@ -177,3 +177,24 @@ pub enum ConfigCommand {
         fleet: FleetFlags,
     },
 }
+
+/// What is done with a crawl's frontier as a whole.
+#[derive(Debug, Subcommand)]
+pub enum FrontierCommand {
+    /// Write the frontier of a crawl that nobody works on to a file
+    Export {
+        /// The crawl's folder (not with --store), then the file
+        #[arg(required = true, num_args = 1..=2, value_name = "[DIR] FILE")]
+        words: Vec<PathBuf>,
+        #[command(flatten)]
+        fleet: Box<FleetFlags>,
+    },
+    /// Read a file of `export` into a new crawl
+    Import {
+        /// The file, then the new crawl's folder (not with --store)
+        #[arg(required = true, num_args = 1..=2, value_name = "FILE [DIR]")]
+        words: Vec<PathBuf>,
+        #[command(flatten)]
+        fleet: Box<FleetFlags>,
+    },
+}

@@ -4,6 +4,7 @@ pub mod add;
 pub mod control;
 pub mod crawl;
 pub mod fleet;
+pub mod frontier;
 pub mod node;
 pub mod shared;
 pub mod status;

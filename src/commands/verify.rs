@@ -15,6 +15,7 @@ use contract::fault::FailPlan;
 use frontier::config::{FrontierConfig, Rules};
 use frontier::store::Store;
 use frontier::store::embedded::{Embedded, EmbeddedOptions};
+use frontier::store::moving::Moves;
 use storage::layout::Layout;
 use storage::verify::verify;
 
@@ -39,10 +40,13 @@ pub async fn run(dir: &Path) -> Result<Code, Failure> {
     }
     telemetry::logs(LogFormat::Text, true);
     let store = open(dir)?;
+    // Of a crawl that came out of a shared store fewer bits are known.
+    let whole = store.whole().await.map_err(failed)?;
     let fingerprints = Fingerprinter {
         seed: store.fingerprint_seed().await.map_err(failed)?,
     };
     let mut sound_final = HashSet::new();
+    let fingerprint = |url: &Url| Fingerprint(fingerprints.of(url).0 & whole.fingerprint_mask);
     let findings = verify(&Layout::new(dir), &mut |entry, sound| {
         // A refused link has no token: it was never in the frontier.
         if sound
@@ -51,7 +55,7 @@ pub async fn run(dir: &Path) -> Result<Code, Failure> {
             && entry.token.is_some()
             && let Ok(url) = Url::parse(&entry.url)
         {
-            sound_final.insert(fingerprints.of(&url));
+            sound_final.insert(fingerprint(&url));
         }
     });
     let findings = findings.map_err(|error| Failure::new(Code::Error, chain(&error)))?;
@@ -66,7 +70,7 @@ pub async fn run(dir: &Path) -> Result<Code, Failure> {
             .iter()
             .for_each(|example| println!("    {example}"));
     }
-    let account = account(&store, fingerprints, &sound_final).await?;
+    let account = account(&store, fingerprint, &sound_final).await?;
     println!(
         "frontier: {} known = {} done + {} queued; {} without either",
         account.known, account.done, account.queued, account.lost
@@ -115,7 +119,7 @@ struct Account {
 
 async fn account(
     store: &impl Store,
-    fingerprints: Fingerprinter,
+    fingerprint: impl Fn(&Url) -> Fingerprint,
     sound_final: &HashSet<Fingerprint>,
 ) -> Result<Account, Failure> {
     let mut queued = HashSet::new();
@@ -128,7 +132,7 @@ async fn account(
             piece
                 .iter()
                 .filter_map(|at| Url::parse(&at.queued.url).ok())
-                .map(|url| fingerprints.of(&url)),
+                .map(|url| fingerprint(&url)),
         );
     }
     let mut account = Account {
