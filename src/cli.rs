@@ -3,6 +3,7 @@
 //! Owns the grammar and the help texts only; what flags mean together is [`crate::config`]'s.
 
 mod fleet;
+mod whole;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ pub use self::fleet::{
     ConfigCommand, FleetFlags, FrontierCommand, NodeArgs, RateArgs, RateWord, SharedFlags,
     StatusArgs, StoreFlags,
 };
+pub use self::whole::{IndexCommand, ReopenArgs, ShardsArgs, ShardsCommand, VerifyArgs, Which};
 use crate::units;
 
 /// A polite, complete and accountable web crawler.
@@ -37,10 +39,14 @@ pub enum Command {
     /// Crawl sites into a folder; the same command goes on where it stopped
     Crawl(Box<CrawlArgs>),
     /// Prove that what a crawl says is done is stored and readable
-    Verify {
-        /// The crawl's folder
-        dir: PathBuf,
-    },
+    Verify(Box<VerifyArgs>),
+    /// The index of what several nodes wrote
+    #[command(subcommand)]
+    Index(IndexCommand),
+    /// Fetch again what is done and was lost with a node's folder
+    Reopen(Box<ReopenArgs>),
+    /// Show the shards of a shared store; hold, free or move them
+    Shards(Box<ShardsArgs>),
     /// Work on the crawls of a shared store, beside other nodes
     Node(Box<NodeArgs>),
     /// Show how a running crawl stands; with --store the whole fleet

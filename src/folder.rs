@@ -11,6 +11,8 @@ use std::sync::Arc;
 use contract::fleet::{CrawlNumber, NodeName};
 use frontier::fleet::crawls::Crawl;
 use serde::{Deserialize, Serialize};
+use storage::layout::Layout;
+use storage::together::Part;
 
 use crate::exit::{Code, Failure};
 
@@ -45,6 +47,53 @@ impl Owner {
             node: node.as_str().to_owned(),
         }
     }
+}
+
+impl Owner {
+    fn read(folder: &Path) -> Option<Self> {
+        let bytes = fs::read(folder.join(OWNER)).ok()?;
+        serde_json::from_slice(&bytes).ok()
+    }
+
+    fn is_of(&self, crawl: &Crawl) -> bool {
+        (self.number, self.made_ms) == (crawl.number, crawl.made_ms)
+    }
+}
+
+/// The nodes' parts of a crawl in a shared store: all folders in `dir` that say that they are one, in order of their names.
+///
+/// # Errors
+/// A folder that cannot be read, one with no such part, or one with parts of another crawl than this (or than each other).
+pub fn parts(dir: &Path, crawl: Option<&Crawl>) -> Result<Vec<Part>, Failure> {
+    let unreadable = |error: io::Error| failed(dir, "cannot be read", &error);
+    let (mut parts, mut owners) = (Vec::new(), Vec::new());
+    for entry in fs::read_dir(dir).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let Some(owner) = Owner::read(&entry.path()) else {
+            continue;
+        };
+        let is_other =
+            |other: &Owner| (other.number, other.made_ms) != (owner.number, owner.made_ms);
+        if crawl.is_some_and(|crawl| !owner.is_of(crawl)) || owners.first().is_some_and(is_other) {
+            return Err(Failure::input(format!(
+                "{}: part of another crawl ({OWNER} says of which); move it away",
+                entry.path().display()
+            )));
+        }
+        owners.push(owner);
+        parts.push(Part {
+            name: entry.file_name().to_string_lossy().into_owned(),
+            layout: Layout::new(entry.path()),
+        });
+    }
+    if parts.is_empty() {
+        return Err(Failure::input(format!(
+            "{}: no node's folder is in it; name the folder with the nodes' folders, DIR/CRAWL",
+            dir.display()
+        )));
+    }
+    parts.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(parts)
 }
 
 fn failed(dir: &Path, what: &str, error: &io::Error) -> Failure {
@@ -95,8 +144,7 @@ impl Folder {
     pub fn shared(dir: &Path, owner: &Owner) -> Result<Self, Failure> {
         let file = dir.join(OWNER);
         let folder = Self::take(dir, file.is_file())?;
-        let old = fs::read(&file).ok();
-        let old = old.and_then(|bytes| serde_json::from_slice::<Owner>(&bytes).ok());
+        let old = Owner::read(dir);
         // Without an archive nothing was ever kept here: a first run died while it wrote whose the folder is.
         let is_new = old.is_none() && !dir.join("archive").is_dir();
         if is_new {
@@ -213,6 +261,28 @@ mod tests {
         assert!(failure.message.contains("another store's"), "{failure}");
         let failure = Folder::open(&dir, true).unwrap_err();
         assert!(failure.message.contains("no crawl made it"), "{failure}");
+    }
+
+    #[test]
+    fn the_parts_of_a_crawl_are_found_and_those_of_another_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(parts(dir.path(), None).is_err(), "there is none");
+        let owner = |node: &str, made_ms| Owner {
+            crawl: "docs".into(),
+            number: CrawlNumber(1),
+            made_ms,
+            node: node.into(),
+        };
+        for node in ["n2", "n1"] {
+            Folder::shared(&dir.path().join(node), &owner(node, 5)).unwrap();
+        }
+        fs::create_dir(dir.path().join("reports")).unwrap();
+        let found = parts(dir.path(), None).unwrap();
+        let names: Vec<_> = found.iter().map(|part| part.name.as_str()).collect();
+        assert_eq!(names, ["n1", "n2"]);
+        Folder::shared(&dir.path().join("n3"), &owner("n3", 6)).unwrap();
+        let failure = parts(dir.path(), None).unwrap_err();
+        assert!(failure.message.contains("another crawl"), "{failure}");
     }
 
     #[test]

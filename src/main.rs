@@ -7,6 +7,7 @@
     reason = "a binary has no outside that `pub` could reach"
 )]
 
+mod account;
 mod api;
 mod cli;
 mod commands;
@@ -23,6 +24,7 @@ mod progress;
 mod rate_drill;
 mod run;
 mod shutdown;
+mod stored;
 mod supervise;
 mod telemetry;
 mod threads;
@@ -30,7 +32,7 @@ mod units;
 mod wiring;
 
 use clap::Parser;
-use cli::{Cli, Command};
+use cli::{Cli, Command, IndexCommand};
 use exit::{Code, Failure};
 
 /// Bodies and records come and go by the thousand on many threads; the system's allocator keeps their pages.
@@ -70,7 +72,12 @@ async fn dispatch(command: Command) -> Result<Code, Failure> {
     use commands::fleet::{self, Wish};
     match command {
         Command::Crawl(args) => return commands::crawl::run(&args).await,
-        Command::Verify { dir } => return commands::verify::run(&dir).await,
+        Command::Verify(args) => return commands::verify::run(&args).await,
+        Command::Index(IndexCommand::Merge { dir, output }) => {
+            commands::index::merge(&dir, output.as_ref())?;
+        }
+        Command::Reopen(args) => commands::reopen::run(&args).await?,
+        Command::Shards(args) => commands::shards::run(&args).await?,
         Command::Node(args) => return commands::node::run(&args).await,
         Command::Status(args) => status(&args).await?,
         Command::Pause(target) => order(&target, Wish::Pause).await?,

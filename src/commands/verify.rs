@@ -1,66 +1,108 @@
-//! `verify`: prove I5 from the folder: a URL is done if and only if its record is durable and readable.
+//! `verify`: prove I5 from store and archive: a URL is done if and only if its record is durable and readable.
 //!
 //! Two halves. Storage reads each ledger line's record at its place, with its digest. Then the frontier's account is
-//! laid beside the ledger: every URL that is known is either queued or has a sound final line. Nothing is repaired.
+//! laid beside the ledgers: every URL that is known is either queued or has a sound final line, in the one folder or in
+//! that of some node. Nothing is repaired. Start at [`run`].
 
-use std::collections::HashSet;
 use std::path::Path;
 
-use contract::Url;
-use contract::canonical::{Fingerprint, Fingerprinter};
 use contract::clock::Clock;
 use contract::crawl::CrawlConfig;
 use contract::error::chain;
 use contract::fault::FailPlan;
 use frontier::config::{FrontierConfig, Rules};
-use frontier::store::Store;
+use frontier::fleet::crawls::Crawl;
 use frontier::store::embedded::{Embedded, EmbeddedOptions};
 use frontier::store::moving::Moves;
 use storage::layout::Layout;
-use storage::verify::verify;
+use storage::verify::{Findings, verify};
 
-use crate::cli::LogFormat;
+use crate::account::{Account, Standing};
+use crate::cli::{FleetFlags, LogFormat, VerifyArgs};
+use crate::config::NodeConfig;
 use crate::exit::{Code, Failure};
+use crate::fleet::store::{self, Shared};
+use crate::folder;
+use crate::home::{self, SharedCrawl};
 use crate::identity::failed;
 use crate::telemetry;
 
-/// Fingerprints and queued URLs read from the frontier at once.
-const PIECE: usize = 4_096;
-
-/// Checks a crawl's folder and prints what was found.
+/// Checks a crawl and prints what was found.
 ///
 /// # Errors
-/// A folder that is no crawl's, or one that a running crawl holds.
-pub async fn run(dir: &Path) -> Result<Code, Failure> {
+/// A folder that is no crawl's, one that a running crawl holds, or a store that fails.
+pub async fn run(args: &VerifyArgs) -> Result<Code, Failure> {
+    telemetry::logs(LogFormat::Text, true);
+    match &args.folder {
+        Some(folder) => alone(folder).await,
+        None => shared(&args.fleet, &args.dir).await,
+    }
+}
+
+async fn alone(dir: &Path) -> Result<Code, Failure> {
     if !dir.join("frontier").is_dir() {
         return Err(Failure::input(format!(
             "{}: no crawl's folder (it has no frontier/)",
             dir.display()
         )));
     }
-    telemetry::logs(LogFormat::Text, true);
     let store = open(dir)?;
     // Of a crawl that came out of a shared store fewer bits are known.
     let whole = store.whole().await.map_err(failed)?;
-    let fingerprints = Fingerprinter {
-        seed: store.fingerprint_seed().await.map_err(failed)?,
+    let mut account = Account::read(&store, whole.fingerprint_mask).await?;
+    let findings = lay_beside(&mut account, &Layout::new(dir))?;
+    print_findings("", &findings);
+    Ok(conclude(&account, findings.is_clean()))
+}
+
+async fn shared(flags: &FleetFlags, dir: &Path) -> Result<Code, Failure> {
+    let mut shared = store::find(&flags.store).await?;
+    let crawl = store::crawl(&mut shared, flags).await?;
+    let parts = folder::parts(&dir.join(crawl.name.as_str()), Some(&crawl))?;
+    let mut account = account(&shared, &crawl).await?;
+    let mut is_clean = true;
+    for part in &parts {
+        let findings = lay_beside(&mut account, &part.layout)?;
+        print_findings(&format!("{}: ", part.name), &findings);
+        is_clean &= findings.is_clean();
+    }
+    let code = conclude(&account, is_clean);
+    if account.count(Standing::Bare) > 0 {
+        println!(
+            "a node's folder that is not in {}? Bring it, or fetch again what it held: `argiope reopen --missing`",
+            dir.join(crawl.name.as_str()).display()
+        );
+    }
+    Ok(code)
+}
+
+/// What a shared store holds of a crawl.
+///
+/// # Errors
+/// A store that fails.
+pub async fn account(shared: &Shared, crawl: &Crawl) -> Result<Account, Failure> {
+    let home = SharedCrawl {
+        link: shared.link.clone(),
+        deployment: shared.deployment,
+        crawl: crawl.clone(),
     };
-    let mut sound_final = HashSet::new();
-    let fingerprint = |url: &Url| Fingerprint(fingerprints.of(url).0 & whole.fingerprint_mask);
-    let findings = verify(&Layout::new(dir), &mut |entry, sound| {
-        // A refused link has no token: it was never in the frontier.
-        if sound
-            && entry.is_final
-            && entry.is_url()
-            && entry.token.is_some()
-            && let Ok(url) = Url::parse(&entry.url)
-        {
-            sound_final.insert(fingerprint(&url));
-        }
-    });
-    let findings = findings.map_err(|error| Failure::new(Code::Error, chain(&error)))?;
+    let (config, node) = (CrawlConfig::default(), NodeConfig::default());
+    let store = home::attach_for_orders(&home, &config, &node).await?;
+    Account::read(&store, store.kept_bits()).await
+}
+
+/// Reads a folder's ledger and records, and shows them to the account.
+///
+/// # Errors
+/// A ledger that cannot be read.
+pub fn lay_beside(account: &mut Account, layout: &Layout) -> Result<Findings, Failure> {
+    let findings = verify(layout, &mut |entry, sound| account.show(entry, sound));
+    findings.map_err(|error| Failure::new(Code::Error, chain(&error)))
+}
+
+fn print_findings(of: &str, findings: &Findings) {
     println!(
-        "ledger: {} lines, {} records, {} sound",
+        "{of}ledger: {} lines, {} records, {} sound",
         findings.lines, findings.kept, findings.sound
     );
     for (problem, tally) in &findings.problems {
@@ -70,18 +112,33 @@ pub async fn run(dir: &Path) -> Result<Code, Failure> {
             .iter()
             .for_each(|example| println!("    {example}"));
     }
-    let account = account(&store, fingerprint, &sound_final).await?;
+}
+
+fn conclude(account: &Account, is_clean: bool) -> Code {
+    let [bare, queued, stored, again] = [
+        Standing::Bare,
+        Standing::Queued,
+        Standing::Stored,
+        Standing::Again,
+    ]
+    .map(|standing| account.count(standing));
     println!(
-        "frontier: {} known = {} done + {} queued; {} without either",
-        account.known, account.done, account.queued, account.lost
+        "frontier: {} known = {stored} done + {} queued; {bare} without either",
+        account.known(),
+        queued + again
     );
-    if account.again > 0 {
+    if again > 0 {
         println!(
-            "  {} have a record and are queued: a crash came between, they are fetched again",
-            account.again
+            "  {again} have a record and are queued: a crash came between, they are fetched again"
         );
     }
-    let is_clean = findings.is_clean() && account.lost == 0;
+    if account.strange > 0 {
+        println!(
+            "  {} lines are of URLs that the store does not know: it was set back to an earlier time",
+            account.strange
+        );
+    }
+    let is_clean = is_clean && bare == 0;
     println!(
         "{}",
         if is_clean {
@@ -90,7 +147,7 @@ pub async fn run(dir: &Path) -> Result<Code, Failure> {
             "NOT verified"
         }
     );
-    Ok(if is_clean { Code::Done } else { Code::Error })
+    if is_clean { Code::Done } else { Code::Error }
 }
 
 fn open(dir: &Path) -> Result<Embedded, Failure> {
@@ -103,59 +160,4 @@ fn open(dir: &Path) -> Result<Embedded, Failure> {
         fail: FailPlan::none(),
     };
     Embedded::open(&dir.join("frontier"), options).map_err(failed)
-}
-
-/// The frontier's URLs by where they stand.
-#[derive(Debug, Default)]
-struct Account {
-    known: u64,
-    done: u64,
-    queued: u64,
-    /// Queued, and in the ledger with a final line.
-    again: u64,
-    /// Known, but neither queued nor in the ledger.
-    lost: u64,
-}
-
-async fn account(
-    store: &impl Store,
-    fingerprint: impl Fn(&Url) -> Fingerprint,
-    sound_final: &HashSet<Fingerprint>,
-) -> Result<Account, Failure> {
-    let mut queued = HashSet::new();
-    let mut after = None;
-    loop {
-        let piece = store.queued_after(after, PIECE).await.map_err(failed)?;
-        let Some(last) = piece.last() else { break };
-        after = Some(last.at.clone());
-        queued.extend(
-            piece
-                .iter()
-                .filter_map(|at| Url::parse(&at.queued.url).ok())
-                .map(|url| fingerprint(&url)),
-        );
-    }
-    let mut account = Account {
-        queued: queued.len() as u64,
-        ..Account::default()
-    };
-    account.again = queued.intersection(sound_final).count() as u64;
-    let mut after = None;
-    loop {
-        let piece = store.known_after(after, PIECE).await.map_err(failed)?;
-        let Some(last) = piece.last() else { break };
-        after = Some(*last);
-        account.known += piece.len() as u64;
-        for fingerprint in &piece {
-            if queued.contains(fingerprint) {
-                continue;
-            }
-            if sound_final.contains(fingerprint) {
-                account.done += 1;
-            } else {
-                account.lost += 1;
-            }
-        }
-    }
-    Ok(account)
 }

@@ -101,7 +101,11 @@ async fn connect(flags: &StoreFlags) -> Result<(Link, String), Failure> {
     Ok((link, address.to_string()))
 }
 
-fn address(flags: &StoreFlags) -> Result<Address, Failure> {
+/// The address that the flags name, with its password.
+///
+/// # Errors
+/// None or a bad one, or a password's file that cannot be read.
+pub fn address(flags: &StoreFlags) -> Result<Address, Failure> {
     let Some(text) = &flags.store else {
         return Err(Failure::input(
             "no store is given: name one with --store, say redis://localhost:6379",

@@ -18,13 +18,13 @@ use crate::crawl::{ARGIOPE, CONTACT, PATIENCE, argiope, clean, ended};
 use crate::stand::Stand;
 
 /// A store, and a folder for what its nodes write.
-struct Fleet {
+pub(crate) struct Fleet {
     redis: Redis,
-    folder: TempDir,
+    pub(crate) folder: TempDir,
 }
 
 impl Fleet {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let redis = Redis::start(RedisOptions {
             appendonly: true,
             ..RedisOptions::default()
@@ -39,7 +39,7 @@ impl Fleet {
     }
 
     /// The program with this verb and words, led to the store.
-    fn run(&self, verb: &str, words: &[&str]) -> Running {
+    pub(crate) fn run(&self, verb: &str, words: &[&str]) -> Running {
         let mut command = clean(ARGIOPE);
         command
             .current_dir(self.folder.path())
@@ -50,7 +50,7 @@ impl Fleet {
     }
 
     /// A node of this name that can reach the stand.
-    fn node(&self, stand: &Stand, name: &str) -> Running {
+    pub(crate) fn node(&self, stand: &Stand, name: &str) -> Running {
         let reach = reach(stand);
         let mut words: Vec<&str> = reach.iter().map(String::as_str).collect();
         words.extend(["--node-name", name, "--fetchers", "1"]);
@@ -58,7 +58,7 @@ impl Fleet {
     }
 
     /// Starts a crawl of the stand's web, and no node.
-    fn crawl(&self, stand: &Stand, more: &[&str]) -> Ended {
+    pub(crate) fn crawl(&self, stand: &Stand, more: &[&str]) -> Ended {
         let home = stand.origin.home();
         let reach = reach(stand);
         let mut words: Vec<&str> = reach.iter().map(String::as_str).collect();
@@ -68,7 +68,7 @@ impl Fleet {
         ended(self.run("crawl", &words), 0)
     }
 
-    fn ask(&self, verb: &str, words: &[&str]) -> String {
+    pub(crate) fn ask(&self, verb: &str, words: &[&str]) -> String {
         ended(self.run(verb, words), 0).out
     }
 
@@ -78,7 +78,7 @@ impl Fleet {
 
     /// Waits until one of these nodes has ended the crawl, which must then be done.
     #[track_caller]
-    fn awaits_done(&self, nodes: &[&Running]) {
+    pub(crate) fn awaits_done(&self, nodes: &[&Running]) {
         let said = |node: &&Running| {
             let lines = node.lines();
             lines
@@ -92,7 +92,7 @@ impl Fleet {
     }
 
     /// The folders that nodes wrote.
-    fn folders(&self) -> Vec<PathBuf> {
+    pub(crate) fn folders(&self) -> Vec<PathBuf> {
         let nodes = std::fs::read_dir(self.folder.path().join("zoo")).unwrap();
         nodes.map(|node| node.unwrap().path()).collect()
     }
@@ -114,7 +114,7 @@ fn reach(stand: &Stand) -> [String; 6] {
 
 /// Ends a node by SIGTERM, which it must take for a drain.
 #[track_caller]
-fn drained(node: Running) -> Ended {
+pub(crate) fn drained(node: Running) -> Ended {
     node.signal(Signal::SIGTERM).unwrap();
     ended(node, 11)
 }

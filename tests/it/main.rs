@@ -16,6 +16,8 @@ mod bad_input;
 #[cfg(test)]
 mod cluster;
 #[cfg(test)]
+mod cluster_output;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod deaths;
