@@ -21,7 +21,7 @@ use frontier::rate::local::LocalRates;
 use frontier::rate::shared::RedisRates;
 use frontier::store::Store;
 use frontier::store::embedded::{Embedded, EmbeddedOptions};
-use frontier::store::redis::{RedisOptions, RedisStore};
+use frontier::store::redis::{Peers, RedisOptions, RedisStore};
 
 use crate::config::NodeConfig;
 use crate::exit::{Code, Failure};
@@ -46,6 +46,8 @@ pub struct SharedCrawl {
     pub link: Link,
     pub deployment: Deployment,
     pub crawl: Crawl,
+    /// Who works on it, where this process does.
+    pub peers: Option<Peers>,
 }
 
 /// An open frontier.
@@ -152,6 +154,7 @@ pub async fn attach(
         clock: clock.clone(),
         memory_bytes,
         journal,
+        peers: home.peers.clone(),
     };
     let opened = RedisStore::open(
         home.link.clone(),

@@ -38,6 +38,8 @@ pub struct Heard {
     pub now_ms: u64,
     /// The crawls that have not ended.
     pub crawls: Vec<HeardCrawl>,
+    /// The names of the nodes that live, this one among them; 1,000 at most.
+    pub nodes: Vec<String>,
 }
 
 /// A crawl that has not ended.
@@ -87,8 +89,9 @@ pub async fn heartbeat(
         .arg(millis(SHOWN));
     /// Name, number, state, version of the configuration.
     type Row = (String, u64, String, u64);
-    let answer: Option<(u64, Vec<Row>)> = beat.invoke_async(conn).await?;
-    let Some((now_ms, crawls)) = answer else {
+    type Answer = (u64, Vec<Row>, Vec<String>);
+    let answer: Option<Answer> = beat.invoke_async(conn).await?;
+    let Some((now_ms, crawls, mut nodes)) = answer else {
         return Err(FleetError::NameTaken(me.name.clone()));
     };
     let mut heard = Vec::with_capacity(crawls.len());
@@ -104,8 +107,12 @@ pub async fn heartbeat(
         });
     }
     heard.sort_unstable_by_key(|crawl| crawl.number);
-    let crawls = heard;
-    Ok(Heard { now_ms, crawls })
+    nodes.sort_unstable();
+    Ok(Heard {
+        now_ms,
+        crawls: heard,
+        nodes,
+    })
 }
 
 /// "I am gone." Its name is free at once.

@@ -113,6 +113,7 @@ impl Subject for OnServer {
             clock: clock.clone(),
             memory_bytes: 64 << 10,
             journal: None,
+            peers: None,
         };
         let mut subject = Self {
             server,

@@ -131,6 +131,7 @@ impl Deployed {
             clock: clock.clone(),
             memory_bytes: 64 << 10,
             journal: None,
+            peers: None,
         };
         let store = RedisStore::open(link, &deployment, crawl.unwrap(), options).await;
         store.unwrap()
