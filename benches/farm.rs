@@ -220,11 +220,9 @@ fn crawl(
 fn folder_of(output: &Path) -> Result<PathBuf> {
     const FIGURES: &str = "/reports/machine.json";
     let files = kit::files::below(output)?;
-    let all = files.keys().filter_map(|file| file.strip_suffix(FIGURES));
-    let named = |folder: &&str| !folder.contains("node-");
+    let mut all = files.keys().filter_map(|file| file.strip_suffix(FIGURES));
     let folder = all
-        .filter(named)
-        .next()
+        .find(|folder| !folder.contains("node-"))
         .context("no reports/machine.json")?;
     Ok(output.join(folder.trim_start_matches('/')))
 }
