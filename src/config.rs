@@ -18,6 +18,7 @@ use serde::Deserialize;
 
 use crate::cli::{CrawlArgs, MachineFlags};
 use crate::exit::Failure;
+use crate::home;
 
 /// The file: the crawl's sections, and `[node]`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -52,6 +53,8 @@ pub struct NodeConfig {
     /// PEM file of further roots.
     pub ca: Option<PathBuf>,
     pub metrics_listen: Option<SocketAddr>,
+    /// How long a released lease waits for its pages that are in the ring, in milliseconds.
+    pub ring_ms_max: u64,
 }
 
 /// The least memory the process can work with.
@@ -71,6 +74,7 @@ impl Default for NodeConfig {
             dns: None,
             ca: None,
             metrics_listen: None,
+            ring_ms_max: FrontierConfig::default().ring_ms_max,
         }
     }
 }
@@ -410,13 +414,11 @@ fn check_node(node: &NodeConfig) -> Result<(), Failure> {
             MEMORY_BYTES_MIN / 1_000_000
         )));
     }
-    let frontier = FrontierConfig {
-        lease_ms: node.lease_ms,
-        ..FrontierConfig::default()
-    };
-    frontier
-        .validate()
-        .map_err(|error| Failure::input(format!("--lease: {error}")))?;
+    let frontier = home::config(node, FrontierConfig::default().memory_bytes);
+    frontier.validate().map_err(|error| {
+        let (key, must, found) = (error.key, error.must, error.found);
+        Failure::input(format!("[node] {key} must be {must}, it is {found}"))
+    })?;
     Ok(())
 }
 

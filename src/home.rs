@@ -69,6 +69,7 @@ pub fn config(node: &NodeConfig, memory_bytes: u64) -> FrontierConfig {
     FrontierConfig {
         memory_bytes,
         lease_ms: node.lease_ms,
+        ring_ms_max: node.ring_ms_max,
         ..FrontierConfig::default()
     }
 }

@@ -19,7 +19,7 @@ use crate::stand::Stand;
 
 /// A store, and a folder for what its nodes write.
 pub(crate) struct Fleet {
-    redis: Redis,
+    pub(crate) redis: Redis,
     pub(crate) folder: TempDir,
 }
 
@@ -72,7 +72,7 @@ impl Fleet {
         ended(self.run(verb, words), 0).out
     }
 
-    fn status(&self) -> Value {
+    pub(crate) fn status(&self) -> Value {
         serde_json::from_str(&self.ask("status", &["--json"])).unwrap()
     }
 
@@ -98,7 +98,7 @@ impl Fleet {
     }
 }
 
-fn reach(stand: &Stand) -> [String; 6] {
+pub(crate) fn reach(stand: &Stand) -> [String; 6] {
     let (port, dns) = (stand.origin.port(), stand.dns.address());
     let words = ["--allow-net", "127.0.0.0/8", "--allow-port"].map(str::to_owned);
     let [net, cidr, allow] = words;

@@ -225,7 +225,7 @@ pub(crate) fn sentence(ended: &Ended) -> String {
 }
 
 /// The lines of a file of JSON, each of which must be whole.
-fn json_lines<T: for<'a> Deserialize<'a>>(path: &Path) -> Vec<T> {
+pub(crate) fn json_lines<T: for<'a> Deserialize<'a>>(path: &Path) -> Vec<T> {
     let text =
         std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     assert!(

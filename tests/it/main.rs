@@ -28,6 +28,8 @@ mod display;
 #[cfg(test)]
 mod drain;
 #[cfg(test)]
+mod drills;
+#[cfg(test)]
 mod many_links;
 #[cfg(test)]
 mod memory;

@@ -34,6 +34,11 @@ const VERBS: &[Verb] = &[
         act: run::docs,
     },
     Verb {
+        name: "drills",
+        about: "fault drills of the cluster with many seeds: [--seeds N] [NAME]",
+        act: run::drills,
+    },
+    Verb {
         name: "tidy",
         about: "house rules no compiler holds: module heads, file sizes, rooms apart",
         act: tidy::tidy,

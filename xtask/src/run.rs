@@ -1,4 +1,4 @@
-//! Verbs that run other programs: `bench`, `check` and `docs`.
+//! Verbs that run other programs: `bench`, `check`, `docs` and `drills`.
 //!
 //! The list of what CI runs is `.ci/run` and stands there alone, so that the two cannot differ.
 
@@ -57,6 +57,36 @@ pub(crate) fn docs(words: &[String]) -> Result<()> {
             "--locked",
         ])
         .env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// Runs the drills of the cluster (`tests/it/drills`), or those whose name has the word in it, once for each of the seeds
+/// 1 to N (default 5), one drill at a time, and tells at the end which seeds failed.
+pub(crate) fn drills(words: &[String]) -> Result<()> {
+    let (seeds, name) = match words {
+        [flag, seeds, rest @ ..] if flag == "--seeds" => {
+            (seeds.parse::<u64>().context("--seeds N")?, rest)
+        }
+        rest => (5, rest),
+    };
+    let filter = match name {
+        [] => "drills::".to_owned(),
+        [name] => name.clone(),
+        [_, more, ..] => bail!("does not know `{more}`"),
+    };
+    let mut failed = Vec::new();
+    for seed in 1..=seeds {
+        let mut command = Command::new("cargo");
+        command.args(["test", "--quiet", "--workspace", "--test", "it", "--"]);
+        command.args([&filter, "--nocapture", "--test-threads", "1"]);
+        if run(command.env("ARGIOPE_SEED", seed.to_string())).is_err() {
+            failed.push(seed);
+        }
+    }
+    ensure!(
+        failed.is_empty(),
+        "seeds that failed (ARGIOPE_SEED): {failed:?}"
+    );
+    Ok(())
 }
 
 /// Refuses words a verb does not know.

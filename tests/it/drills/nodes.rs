@@ -1,0 +1,99 @@
+//! Drills of nodes: killed, frozen, drained, coming and going.
+
+use std::time::Duration;
+
+use kit::log::now;
+use kit::until::until_or_none;
+use nix::sys::signal::Signal;
+
+use super::judge::longest_rest;
+use super::{Allowed, Drill, LEASE, UNHURRIED, UNSETTLED, pass};
+use crate::crawl::PATIENCE;
+
+#[test]
+fn a_node_is_killed_and_comes_back() {
+    // Slow enough to be at work still when the name is free again.
+    let mut drill = Drill::new("node-kill", Duration::from_millis(400));
+    for node in ["n1", "n2", "n3"] {
+        drill.join(node);
+    }
+    drill.moment(5, 35);
+    let name = drill.any_node();
+    let victim = drill.take(&name);
+    victim.signal(Signal::SIGKILL).unwrap();
+    assert_eq!(victim.wait(PATIENCE).unwrap().signal, Some(9));
+    let killed = now();
+    drill.join(&name);
+    let allowed = Allowed {
+        repeats: UNSETTLED,
+        late: 0,
+    };
+    drill.ends_and(allowed, |log| {
+        // Whatever it held goes on by others.
+        let after = log.iter().filter(|entry| entry.start > killed - LEASE);
+        let rest = longest_rest(&after.cloned().collect::<Vec<_>>());
+        println!("node-kill: a host rested {} ms at most", rest.as_millis());
+        // Lease and five seconds on a machine that has time; here others may run beside it.
+        let most = LEASE + Duration::from_secs(28);
+        assert!(rest <= most, "a host rested {rest:?} after the kill");
+    });
+}
+
+#[test]
+fn a_node_is_frozen_past_its_leases_and_wakes() {
+    let mut drill = Drill::start("node-freeze");
+    drill.moment(5, 60);
+    let name = drill.any_node();
+    drill.node(&name).signal(Signal::SIGSTOP).unwrap();
+    let time = drill.some_ms(2_500, 6_000);
+    pass(time);
+    drill.node(&name).signal(Signal::SIGCONT).unwrap();
+    drill.ends(Allowed {
+        repeats: UNSETTLED,
+        late: 1,
+    });
+}
+
+#[test]
+fn a_node_is_drained_and_its_hosts_go_on_at_once() {
+    // A lease that nobody could wait for.
+    let mut drill = Drill::start_with("node-drain", Duration::from_secs(90));
+    drill.moment(5, 60);
+    let name = drill.any_node();
+    drill.leave(&name);
+    let gone = now();
+    drill.ends_and(Allowed::default(), |log| {
+        let rest = longest_rest(log);
+        assert!(
+            rest < Duration::from_secs(30),
+            "a host rested {rest:?}; {gone:?}"
+        );
+    });
+}
+
+#[test]
+fn nodes_come_and_go() {
+    const TIMES: usize = 20;
+    let mut drill = Drill::new("node-churn", Duration::from_millis(1_500));
+    drill.lease = UNHURRIED;
+    drill.join("stays");
+    for round in 0..TIMES / 2 {
+        let pair = [format!("a{round}"), format!("b{round}")];
+        pair.iter().for_each(|name| drill.join(name));
+        for name in &pair {
+            let there = drill
+                .node(name)
+                .wait_line(PATIENCE, |line| line.contains("taken up"));
+            assert!(there.is_ok(), "{there:?}: {}", drill.report());
+        }
+        let some = drill.stand.origin.requests() + 10;
+        let more = until_or_none(PATIENCE, || {
+            (drill.stand.origin.requests() >= some).then_some(())
+        });
+        assert!(more.is_some(), "nothing goes on: {}", drill.report());
+        pair.iter().for_each(|name| drop(drill.leave(name)));
+    }
+    drill.delay = Duration::from_millis(100);
+    drill.fleet.ask("rate", &["--host-delay", "100ms"]);
+    drill.ends(Allowed::default());
+}
