@@ -61,7 +61,6 @@ pub async fn run(args: &ReopenArgs) -> Result<(), Failure> {
         link: shared.link.clone(),
         deployment: shared.deployment,
         crawl: crawl.clone(),
-        peers: None,
     };
     let store = home::attach_for_orders(&home, &settings.crawl, &settings.node).await?;
     let mut account = Account::read(&store, store.kept_bits()).await?;

@@ -85,7 +85,6 @@ pub async fn account(shared: &Shared, crawl: &Crawl) -> Result<Account, Failure>
         link: shared.link.clone(),
         deployment: shared.deployment,
         crawl: crawl.clone(),
-        peers: None,
     };
     let (config, node) = (CrawlConfig::default(), NodeConfig::default());
     let store = home::attach_for_orders(&home, &config, &node).await?;
