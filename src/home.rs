@@ -21,7 +21,7 @@ use frontier::rate::local::LocalRates;
 use frontier::rate::shared::RedisRates;
 use frontier::store::Store;
 use frontier::store::embedded::{Embedded, EmbeddedOptions};
-use frontier::store::redis::{Peers, RedisOptions, RedisStore};
+use frontier::store::redis::{RedisOptions, RedisStore};
 
 use crate::config::NodeConfig;
 use crate::exit::{Code, Failure};
@@ -46,8 +46,6 @@ pub struct SharedCrawl {
     pub link: Link,
     pub deployment: Deployment,
     pub crawl: Crawl,
-    /// Who works on it, where this process does.
-    pub peers: Option<Peers>,
 }
 
 /// An open frontier.
@@ -155,7 +153,6 @@ pub async fn attach(
         clock: clock.clone(),
         memory_bytes,
         journal,
-        peers: home.peers.clone(),
     };
     let opened = RedisStore::open(
         home.link.clone(),

@@ -43,7 +43,6 @@ pub async fn shared(urls: &[String], flags: &FleetFlags) -> Result<(), Failure> 
         link: shared.link,
         deployment: shared.deployment,
         crawl,
-        peers: None,
     };
     let store = home::attach_for_orders(&home, &settings.crawl, &settings.node).await?;
     let seeds = identity::seeds(&store, &settings).await?;

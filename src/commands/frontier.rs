@@ -87,7 +87,6 @@ async fn in_store(
         link: shared.link,
         deployment: shared.deployment,
         crawl,
-        peers: None,
     };
     home::attach_for_orders(&home, config, &NodeConfig::default()).await
 }

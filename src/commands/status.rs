@@ -111,7 +111,6 @@ async fn figures(shared: &Shared, crawl: &Crawl, hosts: usize) -> Result<Figures
         link: shared.link.clone(),
         deployment: shared.deployment,
         crawl: crawl.clone(),
-        peers: None,
     };
     let (config, node) = (CrawlConfig::default(), NodeConfig::default());
     let store = home::attach_for_orders(&home, &config, &node).await?;

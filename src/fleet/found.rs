@@ -93,7 +93,6 @@ async fn seeds(
         link: shared.link.clone(),
         deployment: shared.deployment,
         crawl: crawl.clone(),
-        peers: None,
     };
     let store = home::attach_for_orders(&home, &settings.crawl, &settings.node).await?;
     identity::admit_seeds(&store, settings, old, fingerprints).await

@@ -20,7 +20,6 @@ use coordinator::{End, State, Status};
 use fetcher::address::Dial;
 use frontier::fleet::nodes::{Heard, HeardCrawl, Node};
 use frontier::fleet::{configs, course, crawls};
-use frontier::store::redis::Peers;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tracing::{error, info, warn};
@@ -69,8 +68,6 @@ pub struct Works {
     resting: BTreeMap<CrawlNumber, Rest>,
     /// Tells every crawl's drain to stop at once.
     stop: watch::Sender<()>,
-    /// The nodes that live.
-    nodes: watch::Sender<Vec<String>>,
 }
 
 /// A crawl that failed.
@@ -113,7 +110,6 @@ impl Works {
             tasks: JoinSet::new(),
             resting: BTreeMap::new(),
             stop: watch::Sender::new(()),
-            nodes: watch::Sender::new(Vec::new()),
         }
     }
 
@@ -150,13 +146,6 @@ impl Works {
     /// # Errors
     /// Only in `crawl --store`, whose one crawl is all it is there for: a crawl that cannot be taken up.
     pub async fn reconcile(&mut self, heard: &Heard) -> Result<(), Failure> {
-        self.nodes.send_if_modified(|nodes| {
-            let other = *nodes != heard.nodes;
-            if other {
-                nodes.clone_from(&heard.nodes);
-            }
-            other
-        });
         self.let_go(heard).await;
         for crawl in &heard.crawls {
             let is_ours = self.bench.only.is_empty() || self.bench.only.contains(&crawl.name);
@@ -277,10 +266,6 @@ impl Works {
                 link: link.clone(),
                 deployment: bench.shared.deployment,
                 crawl,
-                peers: Some(Peers {
-                    me: bench.name.as_str().to_owned(),
-                    nodes: self.nodes.subscribe(),
-                }),
             }),
             elsewhere: Arc::new(AtomicU64::new(NOT_HEARD)),
             memory: bench.memory.clone(),

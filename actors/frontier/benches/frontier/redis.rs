@@ -189,7 +189,6 @@ impl Bench {
                 clock: clock.clone(),
                 memory_bytes: CACHE_BYTES,
                 journal: None,
-                peers: None,
             };
             let crawl = crawl.expect("room for one");
             let store = RedisStore::open(link, &deployment, crawl, options).await;

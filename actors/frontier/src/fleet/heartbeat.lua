@@ -1,6 +1,6 @@
 #!lua
--- Notes that a node lives and how it stands; answers the time, the crawls that have not ended and the nodes that live
--- (some of them, where there are very many), or nothing when another process lives under its name.
+-- Notes that a node lives and how it stands; answers the time and the crawls that have not ended, or nothing when
+-- another process lives under its name.
 -- KEYS: 1 {argiope}:nodes, 2 {argiope}:n:<node>, 3 {argiope}:crawls. ARGV: node, process, status, life ms, shown ms.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -22,6 +22,4 @@ for i = 1, #all, 2 do
     crawls[#crawls + 1] = { all[i], tonumber(all[i + 1]), facts[1], tonumber(facts[2]) }
   end
 end
-local since = string.format('%.0f', now - tonumber(ARGV[4]))
-local living = redis.call('ZRANGE', KEYS[1], since, '+inf', 'BYSCORE', 'LIMIT', 0, 1000)
-return { now, crawls, living }
+return { now, crawls }

@@ -38,8 +38,6 @@ pub struct Heard {
     pub now_ms: u64,
     /// The crawls that have not ended.
     pub crawls: Vec<HeardCrawl>,
-    /// The names of the nodes that live, this one among them; 1,000 at most.
-    pub nodes: Vec<String>,
 }
 
 /// A crawl that has not ended.
@@ -89,9 +87,8 @@ pub async fn heartbeat(
         .arg(millis(SHOWN));
     /// Name, number, state, version of the configuration.
     type Row = (String, u64, String, u64);
-    type Answer = (u64, Vec<Row>, Vec<String>);
-    let answer: Option<Answer> = beat.invoke_async(conn).await?;
-    let Some((now_ms, crawls, mut nodes)) = answer else {
+    let answer: Option<(u64, Vec<Row>)> = beat.invoke_async(conn).await?;
+    let Some((now_ms, crawls)) = answer else {
         return Err(FleetError::NameTaken(me.name.clone()));
     };
     let mut heard = Vec::with_capacity(crawls.len());
@@ -107,12 +104,8 @@ pub async fn heartbeat(
         });
     }
     heard.sort_unstable_by_key(|crawl| crawl.number);
-    nodes.sort_unstable();
-    Ok(Heard {
-        now_ms,
-        crawls: heard,
-        nodes,
-    })
+    let crawls = heard;
+    Ok(Heard { now_ms, crawls })
 }
 
 /// "I am gone." Its name is free at once.

@@ -74,7 +74,6 @@ async fn on_server(server: &Redis, name: &str, clock: &Clock) -> RedisStore {
         clock: clock.clone(),
         memory_bytes: 1 << 20,
         journal: None,
-        peers: None,
     };
     RedisStore::open(link, &deployment, crawl, options)
         .await
@@ -89,11 +88,7 @@ fn url(host: u64, page: u64) -> Found {
     Found {
         url: format!(
             "{}://{name}/p/{page}",
-            if page.is_multiple_of(7) {
-                "https"
-            } else {
-                "http"
-            }
+            if page.is_multiple_of(7) { "https" } else { "http" }
         )
         .into(),
         fingerprint: Fingerprint(spread | (low ^ u64::from(host.area().0))),

@@ -23,7 +23,7 @@ use super::apply::ROBOTS_VERSION;
 use super::cold::Thin;
 use super::limit::Tally;
 use super::scripts::{Trouble, odd};
-use super::{Core, Peers, locked};
+use super::{Core, locked};
 use crate::error::StoreError;
 use crate::events;
 use crate::store::element::decode_alone;
@@ -39,7 +39,6 @@ pub(super) struct Claiming {
     shards: Mutex<Vec<Estimate>>,
     /// For each shard, how many of this node's own come before it; none where it is another node's.
     own: RwLock<Vec<Option<usize>>>,
-    peers: Mutex<Option<Peers>>,
     suspect: Mutex<Option<Suspect>>,
     pub(super) addresses: Addresses,
     /// The crawl's limit left nothing for the last claim.
@@ -77,20 +76,15 @@ struct Suspect {
 }
 
 impl Claiming {
-    pub(super) fn new(shards: u16, clock: &Clock, peers: Option<Peers>) -> Self {
+    pub(super) fn new(shards: u16, clock: &Clock) -> Self {
         let unknown = Estimate {
             turn: None,
             look: clock.boot(),
             held_back: false,
         };
-        let peers = peers.map(|mut peers| {
-            peers.nodes.mark_changed();
-            peers
-        });
         Self {
             shards: Mutex::new(vec![unknown; usize::from(shards)]),
             own: RwLock::new((0..usize::from(shards)).map(Some).collect()),
-            peers: Mutex::new(peers),
             suspect: Mutex::default(),
             addresses: Addresses::default(),
             spent: AtomicBool::new(false),
@@ -99,7 +93,7 @@ impl Claiming {
 
     /// Shares the shards out among the nodes that live, by rendezvous: each node finds the same without asking, and one
     /// that comes or goes moves few of them. It is a preference only: nothing rests on all nodes seeing the same.
-    fn set_nodes(&self, me: &str, nodes: &[String]) {
+    pub(super) fn set_nodes(&self, me: &str, nodes: &[String]) {
         let rank = |node: &str, shard: usize| xxh3_64_with_seed(node.as_bytes(), shard as u64);
         let mut own = self.own.write().unwrap_or_else(PoisonError::into_inner);
         let mut before = 0;
@@ -113,19 +107,6 @@ impl Claiming {
         }
     }
 
-    /// Shares the shards out anew if other nodes live than before.
-    fn see_nodes(&self) {
-        let mut peers = locked(&self.peers);
-        // Nobody tells any more: what was last told holds.
-        let changed = peers
-            .as_mut()
-            .filter(|peers| peers.nodes.has_changed().unwrap_or(false));
-        if let Some(peers) = changed {
-            let nodes = peers.nodes.borrow_and_update().clone();
-            self.set_nodes(&peers.me, &nodes);
-        }
-    }
-
     /// A node's shards are shared out among its fetchers, so that a domain's connections and names stay with one.
     fn is_own(&self, shard: u16, taker: Taker) -> bool {
         let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
@@ -136,7 +117,6 @@ impl Claiming {
 
     /// Leases hosts of the taker's own shards, and of others where those have waited too long for theirs.
     pub(super) async fn claim(&self, core: &Core, claim: Claim) -> Result<Claimed, StoreError> {
-        self.see_nodes();
         if let Some(wait) = core.reach.closed(&core.clock) {
             return Ok(Claimed {
                 leases: Vec::new(),
@@ -564,7 +544,7 @@ mod tests {
         let owners = |nodes: &[String]| -> Vec<String> {
             let mut owners = vec![String::new(); 64];
             for me in nodes {
-                let claiming = Claiming::new(64, &clock, None);
+                let claiming = Claiming::new(64, &clock);
                 claiming.set_nodes(me, nodes);
                 for index in 0..2 {
                     for shard in 0..64 {

@@ -41,7 +41,6 @@ use contract::control::{FrontierStats, GaveUp};
 use contract::lease::{Claim, Claimed, EnterAddress, Extend, Release, Schedule};
 use contract::pulse::Pulse;
 use contract::settle::{Settle, Settled};
-use tokio::sync::watch;
 
 use self::apply::{Applying, PATIENCE, Settling};
 use self::claims::Claiming;
@@ -72,17 +71,6 @@ pub struct RedisOptions {
     pub memory_bytes: u64,
     /// This node's file of what could not be settled while the store was away; none: it is fetched again.
     pub journal: Option<PathBuf>,
-    /// The nodes among whom shards are shared out; none: all are this one's.
-    pub peers: Option<Peers>,
-}
-
-/// The nodes that live, as they are heard of.
-#[derive(Clone, Debug)]
-pub struct Peers {
-    /// This node's name.
-    pub me: String,
-    /// All names.
-    pub nodes: watch::Receiver<Vec<String>>,
 }
 
 /// A crawl in Redis.
@@ -166,7 +154,7 @@ impl RedisStore {
         };
         Ok(Self {
             journal,
-            claiming: Claiming::new(shape.shards, &core.clock, options.peers),
+            claiming: Claiming::new(shape.shards, &core.clock),
             applying: Applying::new(options.memory_bytes),
             core,
             crawl,
@@ -178,6 +166,11 @@ impl RedisStore {
     /// Whether this node's leases still hold, for its fetchers.
     pub fn pulse(&self) -> Pulse {
         self.core.reach.pulse.clone()
+    }
+
+    /// These nodes work on the crawl, this one among them: shards are shared out among them.
+    pub fn set_nodes(&self, me: &str, nodes: &[String]) {
+        self.claiming.set_nodes(me, nodes);
     }
 
     /// Pages in the journal.

@@ -53,7 +53,6 @@ pub(crate) async fn open(
         clock: Clock::machine(),
         memory_bytes: 64 << 10,
         journal,
-        peers: None,
     };
     let store = RedisStore::open(link, &deployment, crawl, options)
         .await

@@ -113,7 +113,6 @@ impl Subject for OnServer {
             clock: clock.clone(),
             memory_bytes: 64 << 10,
             journal: None,
-            peers: None,
         };
         let mut subject = Self {
             server,

@@ -107,7 +107,6 @@ async fn opened(server: &Redis, cold: Lengths) -> RedisStore {
         clock: Clock::machine(),
         memory_bytes: 1 << 20,
         journal: None,
-        peers: None,
     };
     RedisStore::open_with(link, &deployment, crawl, options, cold)
         .await

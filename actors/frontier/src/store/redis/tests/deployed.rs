@@ -131,7 +131,6 @@ impl Deployed {
             clock: clock.clone(),
             memory_bytes: 64 << 10,
             journal: None,
-            peers: None,
         };
         let store = RedisStore::open(link, &deployment, crawl.unwrap(), options).await;
         store.unwrap()
