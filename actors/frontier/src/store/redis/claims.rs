@@ -5,8 +5,8 @@
 //! Invariant: this node holds at most one lease of a suspect, so that its own death can be
 //! laid to one host. Start at [`Claiming::claim`].
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use contract::clock::{Boot, Clock, millis};
@@ -16,7 +16,6 @@ use contract::lease::{Claim, Claimed, Lease, Taker, Token};
 use contract::robots::RobotsRecord;
 use futures_util::future::join_all;
 use redis::{Cmd, Value};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::addresses::Addresses;
 use super::apply::ROBOTS_VERSION;
@@ -37,8 +36,6 @@ const ASKED_TOGETHER: usize = 16;
 /// See the module.
 pub(super) struct Claiming {
     shards: Mutex<Vec<Estimate>>,
-    /// For each shard, how many of this node's own come before it; none where it is another node's.
-    own: RwLock<Vec<Option<usize>>>,
     suspect: Mutex<Option<Suspect>>,
     pub(super) addresses: Addresses,
     /// The crawl's limit left nothing for the last claim.
@@ -84,35 +81,10 @@ impl Claiming {
         };
         Self {
             shards: Mutex::new(vec![unknown; usize::from(shards)]),
-            own: RwLock::new((0..usize::from(shards)).map(Some).collect()),
             suspect: Mutex::default(),
             addresses: Addresses::default(),
             spent: AtomicBool::new(false),
         }
-    }
-
-    /// Shares the shards out among the nodes that live, by rendezvous: each node finds the same without asking, and one
-    /// that comes or goes moves few of them. It is a preference only: nothing rests on all nodes seeing the same.
-    pub(super) fn set_nodes(&self, me: &str, nodes: &[String]) {
-        let rank = |node: &str, shard: usize| xxh3_64_with_seed(node.as_bytes(), shard as u64);
-        let mut own = self.own.write().unwrap_or_else(PoisonError::into_inner);
-        let mut before = 0;
-        for (shard, place) in own.iter_mut().enumerate() {
-            let mine = rank(me, shard);
-            let is_mine = nodes
-                .iter()
-                .all(|node| node == me || rank(node, shard) < mine);
-            *place = is_mine.then_some(before);
-            before += usize::from(is_mine);
-        }
-    }
-
-    /// A node's shards are shared out among its fetchers, so that a domain's connections and names stay with one.
-    fn is_own(&self, shard: u16, taker: Taker) -> bool {
-        let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
-        let of = taker.of.max(1);
-        let place = own.get(usize::from(shard)).copied().flatten();
-        place.is_some_and(|place| place % of == taker.index % of)
     }
 
     /// Leases hosts of the taker's own shards, and of others where those have waited too long for theirs.
@@ -206,7 +178,7 @@ impl Claiming {
         let shards = locked(&self.shards);
         let mut due: Vec<(Boot, u16)> = (0u16..)
             .zip(shards.iter())
-            .filter(|(shard, _)| self.is_own(*shard, taker) == own)
+            .filter(|(shard, _)| is_own(*shard, taker) == own)
             .map(|(shard, estimate)| (estimate.at(own), shard))
             .filter(|(at, _)| *at <= now)
             .collect();
@@ -229,7 +201,7 @@ impl Claiming {
         let shards = locked(&self.shards);
         let at = (0u16..)
             .zip(shards.iter())
-            .map(|(shard, estimate)| estimate.at(self.is_own(shard, taker)));
+            .map(|(shard, estimate)| estimate.at(is_own(shard, taker)));
         at.min().map_or(LOOK_EVERY, |at| at.since(now))
     }
 
@@ -499,6 +471,12 @@ impl Estimate {
     }
 }
 
+/// Shards are shared out among a node's fetchers, so that a domain's connections and names stay with one.
+fn is_own(shard: u16, taker: Taker) -> bool {
+    let of = taker.of.max(1);
+    usize::from(shard) % of == taker.index % of
+}
+
 /// Takes up to so many.
 fn draw(left: &AtomicU64, most: u64) -> u64 {
     let taken = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
@@ -530,42 +508,4 @@ fn read_robots(host: &Host, raw: &[Vec<u8>]) -> Result<Vec<(Origin, RobotsRecord
 
 fn unreadable(what: &'static str) -> impl Fn(codec::CodecError) -> StoreError {
     move |source| StoreError::Value { what, source }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use contract::clock::Wall;
-
-    #[test]
-    fn every_shard_is_some_nodes_own_and_few_move_when_one_comes() {
-        let clock = Clock::manual(Wall(0));
-        let nodes = ["a", "b", "c", "d"].map(str::to_owned);
-        let owners = |nodes: &[String]| -> Vec<String> {
-            let mut owners = vec![String::new(); 64];
-            for me in nodes {
-                let claiming = Claiming::new(64, &clock);
-                claiming.set_nodes(me, nodes);
-                for index in 0..2 {
-                    for shard in 0..64 {
-                        if claiming.is_own(shard, Taker { index, of: 2 }) {
-                            owners[usize::from(shard)] += me;
-                        }
-                    }
-                }
-            }
-            owners
-        };
-        let (three, four) = (owners(&nodes[..3]), owners(&nodes));
-        assert!(
-            three.iter().chain(&four).all(|owner| owner.len() == 1),
-            "{three:?}"
-        );
-        let moved = three.iter().zip(&four).filter(|(one, other)| one != other);
-        assert!(
-            moved.clone().all(|(_, now)| now == "d"),
-            "only to the new node"
-        );
-        assert!((5..30).contains(&moved.count()));
-    }
 }

@@ -168,11 +168,6 @@ impl RedisStore {
         self.core.reach.pulse.clone()
     }
 
-    /// These nodes work on the crawl, this one among them: shards are shared out among them.
-    pub fn set_nodes(&self, me: &str, nodes: &[String]) {
-        self.claiming.set_nodes(me, nodes);
-    }
-
     /// Pages in the journal.
     pub fn unsettled(&self) -> u64 {
         self.journal.as_ref().map_or(0, Journal::pages)
