@@ -88,7 +88,11 @@ fn url(host: u64, page: u64) -> Found {
     Found {
         url: format!(
             "{}://{name}/p/{page}",
-            if page.is_multiple_of(7) { "https" } else { "http" }
+            if page.is_multiple_of(7) {
+                "https"
+            } else {
+                "http"
+            }
         )
         .into(),
         fingerprint: Fingerprint(spread | (low ^ u64::from(host.area().0))),
