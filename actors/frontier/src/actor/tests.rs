@@ -9,9 +9,7 @@ use contract::host::Host;
 use contract::lease::Taker;
 use contract::link::{Link, LinkKind};
 use contract::outbox::Outbox;
-use contract::outcome::Outcome;
-use contract::page::Fate;
-use contract::settle::{Settle, Settled, Settles};
+use contract::settle::Settled;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -21,6 +19,7 @@ use crate::rate::local::LocalRates;
 use crate::store::embedded::{Embedded, EmbeddedOptions};
 use crate::store::memory::Memory;
 use crate::store::memory::Ways;
+use crate::store::suite;
 
 /// Longer than anything waited for here.
 const LONG: Duration = Duration::from_secs(600);
@@ -109,19 +108,7 @@ impl Doors {
     /// Claims one URL, settles it and releases its host.
     async fn one_page(&self) {
         let lease = self.claim.ask(ONE).await.unwrap().unwrap().leases.remove(0);
-        let settle = Settle {
-            host: lease.host.clone(),
-            token: lease.token,
-            what: Settles::Url {
-                position: 0,
-                outcome: Outcome::Ok,
-                fate: Fate::Done,
-                kept: true,
-                bytes: 1,
-            },
-            via: lease.urls[0].url.clone(),
-            links: Vec::new(),
-        };
+        let settle = suite::done(&lease, Vec::new());
         let settles = vec![settle];
         let answers = self.settle.ask(SettleBatch { settles }).await.unwrap();
         assert_eq!(answers, Ok(vec![Settled::Applied]));

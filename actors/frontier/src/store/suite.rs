@@ -16,7 +16,11 @@ use std::time::Duration;
 use contract::clock::{Clock, Wall};
 use contract::fault::FailPlan;
 use contract::host::Host;
-use contract::lease::Queued;
+use contract::lease::{Lease, Queued};
+use contract::link::Link;
+use contract::outcome::Outcome;
+use contract::page::Fate;
+use contract::settle::{Settle, Settles};
 use proptest::prelude::*;
 
 use self::acts::{Act, Answer, act};
@@ -265,6 +269,23 @@ impl<S: Subject> Stage<S> {
             }
         }
         panic!("the crawl does not end: {:?}", now(self.model.stats()));
+    }
+}
+
+/// The first URL of a lease is done, with these links on it.
+pub(crate) fn done(lease: &Lease, links: Vec<Link>) -> Settle {
+    Settle {
+        host: lease.host.clone(),
+        token: lease.token,
+        what: Settles::Url {
+            position: 0,
+            outcome: Outcome::Ok,
+            fate: Fate::Done,
+            kept: true,
+            bytes: 1,
+        },
+        via: lease.urls[0].url.clone(),
+        links,
     }
 }
 

@@ -11,12 +11,10 @@ use contract::error::ErrorClass;
 use contract::host::Host;
 use contract::lease::{Claim, Release, Taker};
 use contract::link::{Link, LinkKind};
-use contract::outcome::Outcome;
-use contract::page::Fate;
-use contract::settle::Settles;
 
 use super::disk::Disk;
 use super::*;
+use crate::store::suite;
 use crate::store::suite::now;
 
 fn options(clock: &Clock) -> EmbeddedOptions {
@@ -231,19 +229,7 @@ fn of_many_that_a_process_died_with_the_innocent_go_free() {
             }
             died = leases.iter().any(|lease| &*lease.urls[0].url == killer);
             for lease in leases.into_iter().filter(|_| !died) {
-                let settle = Settle {
-                    host: lease.host.clone(),
-                    token: lease.token,
-                    what: Settles::Url {
-                        position: 0,
-                        outcome: Outcome::Ok,
-                        fate: Fate::Done,
-                        kept: true,
-                        bytes: 1,
-                    },
-                    via: lease.urls[0].url.clone(),
-                    links: Vec::new(),
-                };
+                let settle = suite::done(&lease, Vec::new());
                 now(store.settle(&[settle])).unwrap();
                 let (host, token) = (lease.host, lease.token);
                 now(store.release(

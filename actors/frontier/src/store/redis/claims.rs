@@ -353,7 +353,6 @@ impl Claiming {
                 .arg(rules.tries_max)
                 .arg(u8::from(suspects))
                 .arg(permits.map_or(-1, |permits| permits.cast_signed()))
-                .arg(0)
                 .arg(held.0)
                 .arg(held.1)
                 .arg(core.cold.low)

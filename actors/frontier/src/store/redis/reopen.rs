@@ -167,7 +167,8 @@ mod tests {
 
     use super::*;
     use crate::store::Store;
-    use crate::store::redis::testing::{admit, claim_some, done, link, link_on, open};
+    use crate::store::redis::testing::{admit, claim_some, link, link_on, open};
+    use crate::store::suite::done;
 
     async fn known(store: &RedisStore) -> HashSet<u64> {
         let known = store.known_after(None, usize::MAX).await.unwrap();

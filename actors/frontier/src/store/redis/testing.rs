@@ -9,9 +9,6 @@ use contract::crawl::CrawlConfig;
 use contract::host::Host;
 use contract::lease::{Claim, Lease, Taker};
 use contract::link::{Link as Found, LinkKind};
-use contract::outcome::Outcome;
-use contract::page::Fate;
-use contract::settle::{Settle, Settles};
 
 use super::{RedisOptions, RedisStore};
 use crate::config::Rules;
@@ -108,22 +105,5 @@ pub(crate) async fn claim_some(store: &RedisStore) -> Vec<Lease> {
             return leases;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-/// The first URL of a lease is done, with these links on it.
-pub(crate) fn done(lease: &Lease, links: Vec<Found>) -> Settle {
-    Settle {
-        host: lease.host.clone(),
-        token: lease.token,
-        what: Settles::Url {
-            position: 0,
-            outcome: Outcome::Ok,
-            fate: Fate::Done,
-            kept: true,
-            bytes: 1,
-        },
-        via: lease.urls[0].url.clone(),
-        links,
     }
 }

@@ -1,22 +1,13 @@
 -- Leases hosts that are due: reads their first URLs, moves nothing. First ends the leases whose time is over.
 -- ARGV: crawl, hosts at most, URLs of each, lease ms, our delay ms, grace ms, leases of a domain at most (-1: any),
--- tries at most, 1 if a suspect may be leased, URLs in all at most (-1: any), what time the asker expects (us; 0: none),
--- the suspect of this shard whose lease the asker holds (empty: none), and its token, URLs that the head of a cold queue
+-- tries at most, 1 if a suspect may be leased, URLs in all at most (-1: any), the suspect of this shard whose lease the asker holds (empty: none), and its token, URLs that the head of a cold queue
 -- should have, URLs of a chunk.
 local hosts_max, urls_max = tonumber(ARGV[2]), tonumber(ARGV[3])
 local term, ours, grace = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local domain_max, tries_max = tonumber(ARGV[7]), tonumber(ARGV[8])
-local low, chunk = tonumber(ARGV[14]), tonumber(ARGV[15])
-local suspects, allowance, expected = ARGV[9] == '1', tonumber(ARGV[10]), tonumber(ARGV[11])
+local low, chunk = tonumber(ARGV[13]), tonumber(ARGV[14])
+local suspects, allowance = ARGV[9] == '1', tonumber(ARGV[10])
 if redis.call('HGET', p .. 'm', 'st') ~= 'run' then return redis.error_reply('PAUSED the crawl is paused') end
-
--- A jump of the machine's civil clock must neither end leases nor hold hosts back: it is taken out.
-if expected > 0 and not gate[4] and math.abs(now_us - expected) > 2000000 then
-  off = off + expected - now_us
-  redis.call('HSET', KEYS[1], 'off', text(off))
-  now_us = expected
-  now = math.floor(now_us / 1000)
-end
 
 -- 1. Leases that ran out. Their hosts become suspects; the head of a suspect's lease is to blame.
 local expired = {}
@@ -62,13 +53,13 @@ for _, host in ipairs(ended) do
 end
 
 -- The asker may not know yet that its suspect's lease is over: the answer that said so was lost, or went to another node.
-if ARGV[12] ~= '' then
-  load({ ARGV[12] })
-  local rec = recs[ARGV[12]]
-  if not rec or rec.ends == 0 or rec.token ~= tonumber(ARGV[13]) then
+if ARGV[11] ~= '' then
+  load({ ARGV[11] })
+  local rec = recs[ARGV[11]]
+  if not rec or rec.ends == 0 or rec.token ~= tonumber(ARGV[12]) then
     suspects = true
+    expired[#expired + 1] = ARGV[11]
     expired[#expired + 1] = ARGV[12]
-    expired[#expired + 1] = ARGV[13]
     expired[#expired + 1] = '0'
   end
 end

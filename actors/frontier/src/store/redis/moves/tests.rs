@@ -11,7 +11,8 @@ use crate::store::Store;
 use crate::store::redis::RedisStore;
 use crate::store::redis::gates::GateState;
 use crate::store::redis::shape::Shape;
-use crate::store::redis::testing::{admit, claim, done, link, open};
+use crate::store::redis::testing::{admit, claim, link, open};
+use crate::store::suite::done;
 
 const SHARDS: u16 = 16;
 /// Pages of the web that is crawled: a page leads to two more.

@@ -7,7 +7,8 @@ use kit::redis::{Redis, RedisOptions as ServerOptions};
 use super::*;
 use crate::store::Store;
 use crate::store::redis::RedisStore;
-use crate::store::redis::testing::{self, LEASE, admit, claim, claim_some, done, link};
+use crate::store::redis::testing::{self, LEASE, admit, claim, claim_some, link};
+use crate::store::suite::done;
 
 async fn open(server: &Redis, journal: Option<std::path::PathBuf>) -> RedisStore {
     testing::open(&server.url(), 4, journal).await.0
