@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use line::Key;
-use pattern::Pattern;
+use pattern::{Path, Pattern};
 
 /// Bytes of a robots.txt that are read (RFC 9309 section 2.5 asks for at least 500 KiB).
 pub const BODY_MAX: usize = 500 * 1_024;
@@ -26,6 +26,7 @@ pub const BODY_MAX: usize = 500 * 1_024;
 pub struct Robots {
     groups: Vec<Group>,
     sitemaps: Vec<String>,
+    licenses: Vec<String>,
     /// True when the body was longer than [`BODY_MAX`] and its rest was not read.
     cut: bool,
 }
@@ -102,11 +103,7 @@ impl Robots {
     /// Reads a body. What is beyond [`BODY_MAX`] is left out, from the last whole line on.
     pub fn parse(body: &[u8]) -> Self {
         let cut = body.len() > BODY_MAX;
-        let body = if cut {
-            whole_lines(&body[..BODY_MAX])
-        } else {
-            body
-        };
+        let body = if cut { whole_lines(body) } else { body };
         let mut robots = Self {
             cut,
             ..Self::default()
@@ -124,6 +121,10 @@ impl Robots {
         if let Key::Sitemap = key {
             self.sitemaps
                 .push(String::from_utf8_lossy(value).into_owned());
+            return;
+        }
+        if let Key::License = key {
+            self.licenses.push(printable(value));
             return;
         }
         if let Key::UserAgent = key {
@@ -160,14 +161,17 @@ impl Robots {
                     what: ExtraKind::Usage(UsageLine { line, key, value }),
                 });
             }
-            Key::UserAgent | Key::Sitemap => {}
+            Key::UserAgent | Key::Sitemap | Key::License => {}
         }
     }
 
-    /// The rules for an agent, given by its product token (anything from the first character outside `[A-Za-z_-]`
-    /// on does not count) in any case. Groups that name it are read as one; without any, those for `*` hold.
+    /// The rules for an agent, given by its product token in any case, or by a User-Agent line that begins with it and
+    /// a `/`. Groups that name it are read as one; without any, those for `*` hold, as for what is no product token.
     pub fn rules_for(&self, agent: &str) -> Rules {
-        let own = agent_token(agent.as_bytes()).map(Agent::Token);
+        let product = agent.split('/').next().unwrap_or_default();
+        let own = agent_token(product.as_bytes())
+            .filter(|_| !product.contains(' '))
+            .map(Agent::Token);
         let named = |agent: &Agent| self.groups.iter().any(|group| group.agents.contains(agent));
         let agent = own.filter(named).unwrap_or(Agent::Any);
 
@@ -195,6 +199,11 @@ impl Robots {
     /// The `Sitemap` lines, which belong to no group, in the order of the file and as they stand.
     pub fn sitemaps(&self) -> &[String] {
         &self.sitemaps
+    }
+
+    /// The `License` lines (RSL 1.0), which belong to no group, in the order of the file and as they stand.
+    pub fn licenses(&self) -> &[String] {
+        &self.licenses
     }
 
     /// True when the body was longer than [`BODY_MAX`], so that its rest was not read.
@@ -245,7 +254,7 @@ impl Rules {
         if path_and_query == "/robots.txt" {
             return FREE;
         }
-        let path = pattern::normal_path(path_and_query.as_bytes());
+        let path = Path::new(path_and_query.as_bytes());
         let deciding = self.rules.iter().find(|rule| rule.pattern.matches(&path));
         deciding.map_or(FREE, |rule| Verdict {
             allowed: rule.allow,
@@ -328,7 +337,9 @@ fn push_printable(text: &mut String, value: &[u8]) {
     }
 }
 
+/// The whole lines of the first [`BODY_MAX`] bytes: a rule cut in two would be another rule.
 fn whole_lines(body: &[u8]) -> &[u8] {
-    let end = memchr::memrchr2(b'\n', b'\r', body).unwrap_or(0);
+    let head = &body[..body.len().min(BODY_MAX + 1)];
+    let end = memchr::memrchr2(b'\n', b'\r', head).unwrap_or(0);
     &body[..end]
 }

@@ -1,6 +1,7 @@
 //! A lease's run against raw sockets and a manual frontier: order, pace, retries, robots, drain.
 
 mod robots;
+mod robots_answers;
 mod turns;
 
 use contract::cause::Cancel;
