@@ -3,6 +3,7 @@
 //! Owns the grammar and the help texts only; what flags mean together is [`crate::config`]'s.
 
 mod fleet;
+mod read;
 mod whole;
 
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ pub use self::fleet::{
     ConfigCommand, FleetFlags, FrontierCommand, NodeArgs, RateArgs, RateWord, SharedFlags,
     StatusArgs, StoreFlags,
 };
+pub use self::read::UrlCommand;
 pub use self::whole::{IndexCommand, ReopenArgs, ShardsArgs, ShardsCommand, VerifyArgs, Which};
 use crate::units;
 
@@ -73,6 +75,9 @@ pub enum Command {
     /// A crawl as a file: out of a folder or a shared store, and into another
     #[command(subcommand)]
     Frontier(FrontierCommand),
+    /// What the crawl makes of a URL: its parts, its form for comparing, a reference resolved
+    #[command(subcommand)]
+    Url(UrlCommand),
 }
 
 /// Which running crawl: one on this machine, or one in a shared store.

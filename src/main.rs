@@ -87,6 +87,7 @@ async fn dispatch(command: Command) -> Result<Code, Failure> {
         Command::Rate(args) => fleet::rate(&args).await?,
         Command::Config(command) => fleet::config(&command).await?,
         Command::Frontier(command) => commands::frontier::run(&command).await?,
+        Command::Url(command) => return commands::read::url::run(&command),
     }
     Ok(Code::Done)
 }

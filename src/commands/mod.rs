@@ -7,6 +7,7 @@ pub mod fleet;
 pub mod frontier;
 pub mod index;
 pub mod node;
+pub mod read;
 pub mod reopen;
 pub mod shards;
 pub mod shared;

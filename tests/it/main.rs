@@ -38,6 +38,8 @@ mod polite;
 #[cfg(test)]
 mod rate;
 #[cfg(test)]
+mod readers;
+#[cfg(test)]
 mod real_sites;
 #[cfg(test)]
 mod restart;
