@@ -250,7 +250,7 @@ impl Model {
 
     fn fence(&mut self, at: usize, now: Now, blamed: bool) {
         let host = &mut self.hosts[at];
-        host.suspect = true;
+        host.suspect |= host.failures > 0;
         host.token = (host.token + 1).max(now.0);
         host.failures = host.failures.saturating_add(1);
         let delay = politeness::delay(self.rules.delay, host.learned);

@@ -79,6 +79,7 @@ pub struct HostRow {
     pub due_in_ms: i64,
     /// Leases in a row that ran out.
     pub failures: u8,
+    /// Leased alone, since at least two of those leases were lost.
     pub suspect: bool,
     /// URLs settled for good.
     pub done: u64,

@@ -38,8 +38,8 @@ pub(super) struct GaveUpRow {
 }
 
 impl Work {
-    /// Ends the leases whose time is over. What became of its holder is not known: its host becomes a suspect, which is
-    /// leased alone; the head of such a lease is to blame, and burns a try (docs/adr/0006).
+    /// Ends the leases whose time is over. What became of the holder is not known: a host that loses its second lease in a
+    /// row becomes a suspect, which is leased alone; the head of such a lease is to blame, and burns a try (docs/adr/0006).
     pub(super) fn end_leases(&mut self, change: &mut Change) -> Result<(), StoreError> {
         while let Some((_, id)) = self.schedule.lease_ended(change.now.ms()) {
             let state = self.hosts.change(&self.disk, id)?;
@@ -169,7 +169,8 @@ impl Work {
     }
 
     /// Takes back leases whose process is gone. Where it was the only one, or the only suspect's, its head is blamed;
-    /// of several, most are innocent: they become suspects, which are leased one at a time (docs/adr/0006).
+    /// of several, most are innocent: those hit twice in a row become suspects, which are leased one at a time
+    /// (docs/adr/0006).
     pub(super) fn take_back(&mut self, hosts: &[HostId], only: bool) -> Result<(), StoreError> {
         let mut change = self.begin();
         let ours = self.rules.delay;

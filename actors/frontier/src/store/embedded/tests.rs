@@ -170,34 +170,59 @@ fn a_url_that_ends_the_process_is_given_up_after_three_tries() {
     assert_eq!((stats.known, stats.queued, stats.done), (3, 2, 1));
 }
 
+/// A page each on so many hosts.
+fn on_hosts_of_their_own(store: &Embedded, hosts: u64) {
+    let link = |n: u64| Link {
+        host: Host::from_stored(&format!("h{n}.test")),
+        url: format!("http://h{n}.test/").into(),
+        fingerprint: Fingerprint(n),
+        ..seed(n)
+    };
+    let admit = Admit {
+        links: (0..hosts).map(link).collect(),
+        via: "seed".into(),
+        force: true,
+    };
+    now(store.admit(&admit)).unwrap();
+}
+
+#[test]
+fn four_kills_in_a_row_give_nothing_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = clock();
+    let mut seen = Vec::new();
+    for kill in 0..5 {
+        let store = Embedded::open(folder.path(), options(&clock)).unwrap();
+        if kill == 0 {
+            on_hosts_of_their_own(&store, 8);
+        }
+        // Long enough for any rest: whoever was blamed last has its turn again.
+        clock.advance(Duration::from_secs(60));
+        let all = Claim {
+            taker: Taker::ALONE,
+            hosts: 16,
+            urls_per_host: 4,
+        };
+        let leases = now(store.claim(all)).unwrap().leases;
+        let tries = leases.iter().map(|lease| lease.urls[0].tries).max();
+        seen.push((leases.len(), tries.unwrap()));
+        assert!(now(store.gave_up(&[])).unwrap().is_empty(), "{seen:?}");
+    }
+    let hosts: Vec<_> = seen.iter().map(|(hosts, _)| *hosts).collect();
+    assert_eq!(hosts, [8, 8, 1, 1, 1], "{seen:?}");
+}
+
 #[test]
 fn of_many_that_a_process_died_with_the_innocent_go_free() {
     let folder = tempfile::tempdir().unwrap();
     let clock = clock();
-    let host = |n: u64| Host::from_stored(&format!("h{n}.test"));
     let killer = "http://h3.test/";
     let mut deaths = 0;
-    let mut alone = Vec::new();
+    let (mut together, mut alone) = (0, Vec::new());
     loop {
         let store = Embedded::open(folder.path(), options(&clock)).unwrap();
         if deaths == 0 {
-            let links = (0..8)
-                .map(|n| {
-                    let url = format!("http://h{n}.test/").into_boxed_str();
-                    Link {
-                        host: host(n),
-                        url,
-                        fingerprint: Fingerprint(n),
-                        ..seed(n)
-                    }
-                })
-                .collect();
-            now(store.admit(&Admit {
-                links,
-                via: "seed".into(),
-                force: true,
-            }))
-            .unwrap();
+            on_hosts_of_their_own(&store, 8);
         }
         let mut died = false;
         // Everything that is leased at once is fetched at once; the killer ends the process, the others settle.
@@ -217,15 +242,18 @@ fn of_many_that_a_process_died_with_the_innocent_go_free() {
                         .collect::<Vec<_>>(),
                     [killer]
                 );
-                assert_eq!(deaths, 4, "one death with company, three alone");
+                assert_eq!(deaths, 5, "two deaths with company, three alone");
                 assert!(
                     alone.iter().all(|n| *n == 1),
                     "a suspect had company: {alone:?}"
                 );
+                assert_eq!(together, 8, "all go on at once after one death");
                 return;
             }
-            if deaths > 0 && !leases.is_empty() {
-                alone.push(leases.len());
+            match deaths {
+                1 => together = leases.len(),
+                2.. if !leases.is_empty() => alone.push(leases.len()),
+                _ => {}
             }
             died = leases.iter().any(|lease| &*lease.urls[0].url == killer);
             for lease in leases.into_iter().filter(|_| !died) {

@@ -43,7 +43,7 @@ pub(crate) struct Record {
     pub(crate) port: Option<u16>,
     /// Origins (https, port) whose robots.txt is stored.
     pub(crate) robots: Vec<(bool, u16)>,
-    /// It was leased, beside others, when a process died: leased alone until a lease of it ends well.
+    /// Leases of it were lost twice in a row: leased alone until one ends well.
     pub(crate) suspect: bool,
 }
 
@@ -88,14 +88,14 @@ impl Record {
     }
 
     /// A lease is over without the host's holder having said when its last request ended: its token is worth
-    /// nothing, and the host rests one delay from now.
+    /// nothing, and the host rests one delay from now. At the second in a row it becomes a suspect.
     pub(crate) fn fence(&mut self, now: Now, ours: Duration) {
         self.token = (self.token + 1).max(now.0);
+        self.suspect |= self.failures > 0;
         self.failures = self.failures.saturating_add(1);
         let rested = now.ms_after(Duration::ZERO, self.delay(ours));
         self.next_ok = self.next_ok.max(rested);
         self.out = None;
-        self.suspect = true;
     }
 
     /// Its lease was to blame for its holder's end: others come before it, so that ends in quick succession do not meet

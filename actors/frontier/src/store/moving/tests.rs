@@ -370,10 +370,10 @@ fn a_lease_whose_node_died_does_not_hold_a_crawl_back() {
         pass(rules().lease);
         let file = exported(&redis).await;
         let (whole, rows) = said(&file, u64::MAX);
-        let suspects = rows["Host"]
+        let lost = rows["Host"]
             .iter()
-            .filter(|row| row.contains("suspect: true"));
-        assert_eq!(suspects.count(), leased.len());
+            .filter(|row| row.contains("failures: 1"));
+        assert_eq!(lost.count(), leased.len());
         let back = in_folder(folder.path(), &clock).unwrap();
         let import = Import::open(&file[..]).unwrap();
         import.into_store(&back).await.unwrap();

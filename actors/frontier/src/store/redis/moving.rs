@@ -250,8 +250,8 @@ fn host_row(
     };
     if own.lease.is_some() {
         // Its time is over: what the next claim would have made of it.
+        row.suspect |= row.failures > 0;
         row.failures = row.failures.saturating_add(1);
-        row.suspect = true;
         let delay = politeness::delay(ours, Duration::from_millis(learned_ms));
         row.due_in_ms = row.due_in_ms.max(distance(millis(delay), 0));
     }

@@ -224,7 +224,8 @@ mod tests {
             }
         }
         let stats = store.stats().await.unwrap();
-        assert!(stats.known == 31 && stats.queued >= 8, "{stats:?}");
+        // What was forgotten is known again, and either waits or was fetched by now.
+        assert_eq!((stats.known, stats.queued + stats.done), (31, 31));
     }
 
     #[test]

@@ -9,7 +9,7 @@ local low, chunk = tonumber(ARGV[13]), tonumber(ARGV[14])
 local suspects, allowance = ARGV[9] == '1', tonumber(ARGV[10])
 if redis.call('HGET', p .. 'm', 'st') ~= 'run' then return redis.error_reply('PAUSED the crawl is paused') end
 
--- 1. Leases that ran out. Their hosts become suspects; the head of a suspect's lease is to blame.
+-- 1. Leases that ran out. At the second in a row a host becomes a suspect; the head of a suspect's lease is to blame.
 local expired = {}
 local ended = redis.call('ZRANGE', p .. 'l', '-inf', now, 'BYSCORE', 'LIMIT', 0, 256)
 load(ended)
@@ -41,7 +41,8 @@ for _, host in ipairs(ended) do
       end
     end
   end
-  rec.failures, rec.suspect = math.min(rec.failures + 1, 255), 1
+  if rec.failures > 0 then rec.suspect = 1 end
+  rec.failures = math.min(rec.failures + 1, 255)
   if sh.token == rec.token then
     sh.token = math.max(sh.token + 1, now_us)
     sh.ends, sh.crawl = 0, 0

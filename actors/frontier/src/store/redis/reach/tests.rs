@@ -5,6 +5,7 @@ use contract::settle::Settled;
 use kit::redis::{Redis, RedisOptions as ServerOptions};
 
 use super::*;
+use crate::config::Rules;
 use crate::store::Store;
 use crate::store::redis::RedisStore;
 use crate::store::redis::testing::{self, LEASE, admit, claim, claim_some, link};
@@ -125,6 +126,22 @@ async fn a_suspect_whose_end_was_not_heard_of_does_not_hold_others_back() {
     while one.stats().await.unwrap().leases < 2 {
         claim(&one).await;
     }
+    // For the second time, all of it at once.
+    let rules = one.core.rules();
+    let short = Duration::from_millis(100);
+    one.set_rules(Rules {
+        lease: short,
+        ..(*rules).clone()
+    })
+    .await
+    .unwrap();
+    let again = claim_some(&one).await;
+    assert_eq!(
+        again.len(),
+        2,
+        "hosts that lost one lease are leased together"
+    );
+    one.set_rules((*rules).clone()).await.unwrap();
     let alone = claim_some(&one).await;
     assert_eq!(alone.len(), 1, "suspects are leased alone");
     // Its page is settled and its lease released; the answer never comes to the node that holds it.
