@@ -27,7 +27,7 @@ use http::{HeaderMap, StatusCode, Version};
 use parser::charset;
 use parser::config::ParserConfig;
 use parser::distinct::Distinct;
-use parser::html::tokens::Tokens;
+use parser::html::tokens::{Syntax, Tokens};
 use parser::html::{HtmlOptions, read};
 use parser::reader::{Reader, Rules};
 use parser::resolve::Resolver;
@@ -116,7 +116,7 @@ fn time<T>(things: &[T], mut what: impl FnMut(&T)) -> f64 {
 fn measure(directory: &str, documents: &[Vec<u8>]) {
     let options = HtmlOptions {
         token: "argiope".to_owned(),
-        link_attributes: Vec::new(),
+        ..HtmlOptions::default()
     };
     let base = Url::parse(URL).expect("a constant URL");
     let (mut all, mut distinct, mut gatherings) = (0, 0, 0);
@@ -132,14 +132,31 @@ fn measure(directory: &str, documents: &[Vec<u8>]) {
     });
     let links = time(&texts, |text| {
         all = 0;
-        black_box(read(text, &options, &mut Watch::new(&|| false), |_| all += 1).ok());
+        black_box(
+            read(
+                text,
+                Syntax::Html,
+                &options,
+                &mut Watch::new(&|| false),
+                |_, _| all += 1,
+            )
+            .ok(),
+        );
     });
     let gather = |text: &str, resolve: bool| {
         let mut raw = Distinct::new(7, LINKS_MAX);
         black_box(
-            read(text, &options, &mut Watch::new(&|| false), |link| {
-                raw.add(link)
-            })
+            read(
+                text,
+                Syntax::Html,
+                &options,
+                &mut Watch::new(&|| false),
+                |link, _| {
+                    if options.follow(link.standing) {
+                        raw.add(link.value, link.kind);
+                    }
+                },
+            )
             .ok(),
         );
         let (links, _) = raw.finish();

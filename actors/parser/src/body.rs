@@ -7,9 +7,9 @@ use std::ops::ControlFlow;
 
 use contract::coding::{self, Coding, CodingError, WholeGzip};
 use contract::page::Exchange;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 
-use crate::sniff::{self, HEAD, Kind, Sniffed};
+use crate::sniff::{self, HEAD, Kind, Sniffed, Supplied};
 
 /// A body as far as it was decoded.
 #[derive(Debug)]
@@ -28,6 +28,19 @@ pub fn content_type(exchange: &Exchange) -> Option<&str> {
     exchange.header(CONTENT_TYPE)
 }
 
+/// What the head says of the body's type.
+pub fn supplied(exchange: &Exchange) -> Supplied<'_> {
+    let nosniff = exchange.header(X_CONTENT_TYPE_OPTIONS).is_some_and(|said| {
+        // The first of several values counts (Fetch standard, "determine nosniff").
+        let first = said.split(',').next().unwrap_or_default();
+        first.trim_ascii().eq_ignore_ascii_case("nosniff")
+    });
+    Supplied {
+        content_type: content_type(exchange),
+        nosniff,
+    }
+}
+
 /// Decodes the body into `buffer`. `listed` says that a sitemap is expected: gzip within is undone, text is read.
 pub fn plain<'b>(
     exchange: &'b Exchange,
@@ -36,7 +49,7 @@ pub fn plain<'b>(
     buffer: &'b mut Vec<u8>,
     gzip: &mut WholeGzip,
 ) -> Plain<'b> {
-    let declared = content_type(exchange);
+    let supplied = supplied(exchange);
     buffer.clear();
     let encodings = exchange.headers.get_all(CONTENT_ENCODING).iter();
     let encodings: Vec<_> = encodings.filter_map(|value| value.to_str().ok()).collect();
@@ -45,7 +58,7 @@ pub fn plain<'b>(
         Err(fault) => {
             let sniffed = Sniffed {
                 kind: Kind::Other,
-                ..sniff::sniff(declared, b"")
+                ..sniff::sniff(supplied, b"")
             };
             return Plain {
                 sniffed,
@@ -56,9 +69,10 @@ pub fn plain<'b>(
         }
     };
     // The usual image: no byte of it is looked at.
-    let at_sight = sniff::sniff(declared, b"");
+    let at_sight = sniff::sniff(supplied, b"");
     if at_sight.kind == Kind::Other
-        && declared
+        && supplied
+            .content_type
             .and_then(sniff::essence)
             .is_some_and(|mime| !sniff::looks_within(&mime))
         && !listed
@@ -75,7 +89,7 @@ pub fn plain<'b>(
     {
         let bytes = &whole[..whole.len().min(limit)];
         return Plain {
-            sniffed: sniff::sniff(declared, bytes),
+            sniffed: sniff::sniff(supplied, bytes),
             bytes,
             codings,
             fault: None,
@@ -83,30 +97,37 @@ pub fn plain<'b>(
     }
     // What is read whole anyway is undone at once, where that can be.
     if codings == [Coding::Gzip]
-        && matches!(at_sight.kind, Kind::Html | Kind::Css)
+        && matches!(at_sight.kind, Kind::Html | Kind::Svg | Kind::Css)
         && gzip.decode(&exchange.body, limit, buffer)
     {
         return Plain {
-            sniffed: sniff::sniff(declared, buffer),
+            sniffed: sniff::sniff(supplied, buffer),
             bytes: buffer,
             codings,
             fault: None,
         };
     }
-    let mut fault = decode(exchange, &codings, declared, limit, listed, buffer);
+    let mut fault = decode(exchange, &codings, supplied, limit, listed, buffer);
     if listed && buffer.starts_with(GZIP) {
         codings.push(Coding::Gzip);
         buffer.clear();
-        fault = decode(exchange, &codings, None, limit, listed, buffer);
+        fault = decode(
+            exchange,
+            &codings,
+            Supplied::default(),
+            limit,
+            listed,
+            buffer,
+        );
         return Plain {
-            sniffed: sniff::sniff(None, buffer),
+            sniffed: sniff::sniff(Supplied::default(), buffer),
             bytes: buffer,
             codings,
             fault,
         };
     }
     Plain {
-        sniffed: sniff::sniff(declared, buffer),
+        sniffed: sniff::sniff(supplied, buffer),
         bytes: buffer,
         codings,
         fault,
@@ -122,7 +143,7 @@ const GZIP: &[u8] = b"\x1F\x8B\x08";
 fn decode(
     exchange: &Exchange,
     codings: &[Coding],
-    declared: Option<&str>,
+    supplied: Supplied<'_>,
     limit: usize,
     listed: bool,
     buffer: &mut Vec<u8>,
@@ -137,8 +158,8 @@ fn decode(
         buffer.extend_from_slice(piece);
         if !decided && buffer.len() >= HEAD {
             decided = true;
-            let whole = match sniff::sniff(declared, buffer).kind {
-                Kind::Html | Kind::Css => true,
+            let whole = match sniff::sniff(supplied, buffer).kind {
+                Kind::Html | Kind::Svg | Kind::Css => true,
                 Kind::Text => listed,
                 Kind::Sitemap | Kind::Other => false,
             };

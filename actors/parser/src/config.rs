@@ -19,8 +19,13 @@ pub struct ParserConfig {
     pub sitemap_bytes_max: u64,
     /// A page whose reading panics is tried so many times in all.
     pub tries_max: u8,
-    /// Attributes whose value is an image or script that a script of the page loads later, in lower case ("data-src").
+    /// Attributes, in lower case, whose value a script of the page loads later ("data-src"): a page where the name ends
+    /// with "href", an image's candidates where it ends with "srcset", else an image or script.
     pub link_attributes: Vec<String>,
+    /// The actions of forms that are sent by GET are links.
+    pub follow_forms: bool,
+    /// What a page tells other programs of itself (Open Graph, Twitter cards) are links.
+    pub follow_metadata: bool,
 }
 
 impl Default for ParserConfig {
@@ -33,6 +38,8 @@ impl Default for ParserConfig {
             sitemap_bytes_max: 50_000_000,
             tries_max: 3,
             link_attributes: Vec::new(),
+            follow_forms: false,
+            follow_metadata: false,
         }
     }
 }

@@ -1,8 +1,8 @@
-//! CSS to the URLs it loads: `url(…)` and `@import "…"`.
+//! CSS to the URLs it loads: `url(…)`, `@import "…"` and the strings of `image-set(…)`.
 //!
 //! A scanner over the parts of CSS Syntax Level 3 that matter here (comments 4.3.2, strings 4.3.5, url tokens 4.3.6,
-//! escapes 4.3.7), for style sheets, `<style>` and `style` attributes. It knows no selectors and no properties.
-//! `@namespace` names no resource and is left out. Invariants: linear, never fails; what is broken is skipped.
+//! escapes 4.3.7, names 4.3.11), for style sheets, `<style>` and `style` attributes. It knows no selectors and no
+//! properties. `@namespace` names no resource and is left out. Invariants: linear, never fails; what is broken is skipped.
 
 use std::borrow::Cow;
 
@@ -22,6 +22,8 @@ pub fn each_url<'a>(css: &'a str, mut found: impl FnMut(Cow<'a, str>)) {
     }
     let mut at = 0;
     let mut rule = At::None;
+    // Open parentheses, and with how many the strings of an image-set stand.
+    let (mut depth, mut image_set) = (0_usize, None);
     while let Some(&byte) = bytes.get(at) {
         match byte {
             b'/' if bytes.get(at + 1) == Some(&b'*') => {
@@ -30,7 +32,7 @@ pub fn each_url<'a>(css: &'a str, mut found: impl FnMut(Cow<'a, str>)) {
             }
             b'"' | b'\'' => {
                 let (string, end) = string(css, at);
-                if rule == At::Import
+                if (rule == At::Import || image_set == Some(depth))
                     && let Some(url) = string
                 {
                     found(unescape(url));
@@ -39,24 +41,40 @@ pub fn each_url<'a>(css: &'a str, mut found: impl FnMut(Cow<'a, str>)) {
                 at = end;
             }
             b'@' => {
-                let name = identifier(bytes, at + 1);
-                rule = match &css[at + 1..name] {
-                    word if word.eq_ignore_ascii_case("import") => At::Import,
-                    word if word.eq_ignore_ascii_case("namespace") => At::Namespace,
-                    _ => At::None,
+                let end = name_end(bytes, at + 1);
+                rule = if is_name(&css[at + 1..end], "import") {
+                    At::Import
+                } else if is_name(&css[at + 1..end], "namespace") {
+                    At::Namespace
+                } else {
+                    At::None
                 };
-                at = name.max(at + 1);
+                at = end;
             }
             b';' | b'{' | b'}' => {
                 rule = At::None;
+                (depth, image_set) = (0, None);
                 at += 1;
             }
-            b'\\' => at += 2,
-            b if b.is_ascii_alphabetic() || b == b'-' || b == b'_' => {
-                let end = identifier(bytes, at);
-                let is_url = end - at == 3 && css[at..end].eq_ignore_ascii_case("url");
+            b'(' => {
+                depth += 1;
+                at += 1;
+            }
+            b')' => {
+                image_set = image_set.filter(|open| *open < depth);
+                depth = depth.saturating_sub(1);
+                at += 1;
+            }
+            // A hash or a number takes the name behind it along.
+            b'#' | b'0'..=b'9' => at = name_end(bytes, at + 1),
+            _ if is_in_name(bytes, at) => {
+                let end = name_end(bytes, at);
+                let name = &css[at..end];
                 at = end;
-                if is_url && bytes.get(end) == Some(&b'(') {
+                if bytes.get(end) != Some(&b'(') {
+                    continue;
+                }
+                if is_name(name, "url") {
                     let (url, end) = url_token(css, end + 1);
                     if rule != At::Namespace
                         && let Some(url) = url
@@ -67,8 +85,14 @@ pub fn each_url<'a>(css: &'a str, mut found: impl FnMut(Cow<'a, str>)) {
                         rule = At::None;
                     }
                     at = end;
+                } else {
+                    depth += 1;
+                    at += 1;
+                    let set = is_name(name, "image-set") || is_name(name, "-webkit-image-set");
+                    image_set = image_set.or(set.then_some(depth));
                 }
             }
+            b'\\' => at += 2,
             _ => at += 1,
         }
     }
@@ -76,26 +100,53 @@ pub fn each_url<'a>(css: &'a str, mut found: impl FnMut(Cow<'a, str>)) {
 
 /// A quick look: most style text loads nothing.
 fn may_have_urls(css: &[u8]) -> bool {
-    memchr::memchr2_iter(b'(', b'@', css).any(|at| {
+    memchr::memchr3_iter(b'(', b'@', b'\\', css).any(|at| {
         let (before, after) = css.split_at(at);
         match after[0] {
-            b'(' => before
-                .last_chunk()
-                .is_some_and(|url: &[u8; 3]| url.eq_ignore_ascii_case(b"url")),
-            _ => after[1..]
+            b'(' => before.last_chunk().is_some_and(|end: &[u8; 3]| {
+                end.eq_ignore_ascii_case(b"url") || end.eq_ignore_ascii_case(b"set")
+            }),
+            b'@' => after[1..]
                 .first_chunk()
                 .is_some_and(|word: &[u8; 6]| word.eq_ignore_ascii_case(b"import")),
+            // An escape may hide any of them.
+            _ => true,
         }
     })
 }
 
-/// Where the identifier that starts at `from` ends. (Escapes and non-ASCII make no name that matters.)
-fn identifier(bytes: &[u8], from: usize) -> usize {
-    let length = bytes[from..]
-        .iter()
-        .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-        .count();
-    from + length
+/// True if the byte at `at` belongs to a name: a letter, digit, `-`, `_`, not ASCII, or an escape's backslash.
+fn is_in_name(bytes: &[u8], at: usize) -> bool {
+    match bytes.get(at) {
+        Some(b'\\') => !matches!(bytes.get(at + 1), None | Some(b'\n' | b'\r' | 0x0C)),
+        Some(b) => b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | 0x80..),
+        None => false,
+    }
+}
+
+/// Where the name that starts at `from` ends.
+fn name_end(bytes: &[u8], from: usize) -> usize {
+    let mut at = from;
+    while is_in_name(bytes, at) {
+        at = if bytes[at] == b'\\' {
+            past_escape(bytes, at)
+        } else {
+            at + 1
+        };
+    }
+    // An escape takes the first byte of a character, and its others are in the name anyway.
+    at.min(bytes.len())
+}
+
+/// True if `name`, whose escapes are not resolved, is `known` in any case.
+fn is_name(name: &str, known: &str) -> bool {
+    if name.len() == known.len() {
+        return name.eq_ignore_ascii_case(known);
+    }
+    // Each letter takes an escape of at most eight bytes.
+    name.len() <= 8 * known.len()
+        && memchr::memchr(b'\\', name.as_bytes()).is_some()
+        && unescape(name).eq_ignore_ascii_case(known)
 }
 
 /// The content of the string whose quote is at `at`, and where reading goes on. A newline makes a bad string.
@@ -300,7 +351,19 @@ mod tests {
         check("a{b:url('unfinished", &["unfinished"]);
         check("@import 'unfinished", &["unfinished"]);
         check("a{b:xurl(no);c:-url(no);d:url (no)}", &[]);
-        check("a{b:image-set('no.png' 1x, url(a.png) 2x)}", &["a.png"]);
+        check(
+            "a{b:xurl(no);c:-url(no);d:1url(no);e:#url(no);f:éurl(no)}",
+            &[],
+        );
+        check(
+            "a{b:image-set('a.png' type('image/png') 1x, url(b.png) 2x, \"c.png\" 3x), x('no')}",
+            &["a.png", "b.png", "c.png"],
+        );
+        check("a{b:-WebKit-image-set('a' 1x)}; 'no' (('no'", &["a"]);
+        check("a{b:u\\72l(a);c:\\55 RL('b')}", &["a", "b"]);
+        check("@\\69mport 'a'; @im\\70 ort/**/url(b)", &["a", "b"]);
+        check("a{b:\\url(a)}", &["a"]);
+        check("a{b:url( /*x*/a )}", &["/*x*/a"]); // no comment there
         check("url()", &[""]);
         check("\\", &[]);
         check("url(\\", &[]);

@@ -11,8 +11,6 @@ use std::hash::{BuildHasherDefault, Hasher};
 use contract::link::LinkKind;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::html::links::RawLink;
-
 /// A hasher for keys that are hashes already, or fingerprints.
 #[derive(Default)]
 pub struct Hashed(u64);
@@ -69,9 +67,9 @@ impl<'a> Distinct<'a> {
     }
 
     /// Takes in a link.
-    pub fn add(&mut self, link: RawLink<'a>) {
-        let (page, embed) = (link.kind != LinkKind::Embed, link.kind == LinkKind::Embed);
-        let value = without_fragment(link.value);
+    pub fn add(&mut self, value: Cow<'a, str>, kind: LinkKind) {
+        let (page, embed) = (kind != LinkKind::Embed, kind == LinkKind::Embed);
+        let value = without_fragment(value);
         let hash = xxh3_64_with_seed(value.as_bytes(), self.seed);
         if let Some(&at) = self.seen.get(&hash) {
             let known = &mut self.links[at as usize];
@@ -114,7 +112,7 @@ mod tests {
     fn gather(links: &[(&'static str, LinkKind)]) -> (Vec<(String, bool, bool)>, u64) {
         let mut distinct = Distinct::new(7, 3);
         for (value, kind) in links {
-            distinct.add(RawLink::new(Cow::Borrowed(value), *kind));
+            distinct.add(Cow::Borrowed(value), *kind);
         }
         let (links, over) = distinct.finish();
         (

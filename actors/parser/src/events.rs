@@ -84,7 +84,7 @@ impl PageParsed<'_> {
             Kind::Html => &meters.html,
             Kind::Css => &meters.css,
             Kind::Sitemap => &meters.sitemap,
-            Kind::Text | Kind::Other => &meters.other,
+            Kind::Svg | Kind::Text | Kind::Other => &meters.other,
         };
         kind.increment(1);
         meters.bytes.increment(self.bytes as u64);

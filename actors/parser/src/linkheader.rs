@@ -7,11 +7,22 @@ use std::borrow::Cow;
 
 use contract::link::LinkKind;
 
-use crate::html::links::RawLink;
+use crate::html::links::Standing;
 use crate::html::rel;
 
+/// A link of the header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderLink<'a> {
+    /// Not yet resolved.
+    pub value: &'a str,
+    pub kind: LinkKind,
+    pub standing: Standing,
+    /// Its link types, as written.
+    pub rel: Cow<'a, str>,
+}
+
 /// Calls `found` with each link of a header's value.
-pub fn each_link<'a>(value: &'a str, mut found: impl FnMut(RawLink<'a>)) {
+pub fn each_link<'a>(value: &'a str, mut found: impl FnMut(HeaderLink<'a>)) {
     let mut rest = value;
     loop {
         rest = rest.trim_start_matches([' ', '\t', ',']);
@@ -21,19 +32,30 @@ pub fn each_link<'a>(value: &'a str, mut found: impl FnMut(RawLink<'a>)) {
         let Some((url, parameters)) = after.split_once('>') else {
             return;
         };
-        let link = parameters_of(parameters);
-        if let Some(kind) = link.kind
-            && !link.anchored
-            && !url.trim_ascii().is_empty()
+        let Parameters {
+            rel,
+            anchored,
+            rest: after,
+        } = parameters_of(parameters);
+        rest = after;
+        let value = url.trim_ascii();
+        if let Some((kind, standing)) = rel::kind(&rel)
+            && !anchored
+            && !value.is_empty()
         {
-            found(RawLink::new(Cow::Borrowed(url.trim_ascii()), kind));
+            found(HeaderLink {
+                value,
+                kind,
+                standing,
+                rel,
+            });
         }
-        rest = link.rest;
     }
 }
 
 struct Parameters<'a> {
-    kind: Option<LinkKind>,
+    /// Empty where there is none.
+    rel: Cow<'a, str>,
     anchored: bool,
     /// What follows the comma after this link.
     rest: &'a str,
@@ -41,7 +63,7 @@ struct Parameters<'a> {
 
 fn parameters_of(text: &str) -> Parameters<'_> {
     let mut found = Parameters {
-        kind: None,
+        rel: Cow::Borrowed(""),
         anchored: false,
         rest: text,
     };
@@ -67,7 +89,7 @@ fn parameters_of(text: &str) -> Parameters<'_> {
             found.anchored = true;
         } else if name.eq_ignore_ascii_case("rel") && !rel_seen {
             rel_seen = true; // later ones are ignored (3.3)
-            found.kind = rel::kind(&value);
+            found.rel = value;
         }
     }
 }
@@ -102,7 +124,9 @@ mod tests {
     fn links(value: &str) -> Vec<String> {
         let mut links = Vec::new();
         each_link(value, |link| {
-            links.push(format!("{} {}", link.kind.as_str(), link.value))
+            if link.standing == Standing::Followed {
+                links.push(format!("{} {}", link.kind.as_str(), link.value));
+            }
         });
         links
     }

@@ -27,10 +27,11 @@ use url::Url;
 use crate::body::{self, Plain};
 use crate::config::ParserConfig;
 use crate::distinct::Distinct;
-use crate::html::links::{RawLink, clean_decoded};
+use crate::html::links::{Standing, clean_decoded};
+use crate::html::tokens::Syntax;
 use crate::html::{self, HtmlOptions, refresh};
 use crate::judge::{Judge, Part, Uses};
-use crate::resolve::Resolver;
+use crate::resolve::{self, Resolver};
 use crate::sitemap::{self, Sitemap};
 use crate::sniff::{self, Kind};
 use crate::watch::{Late, Watch};
@@ -90,6 +91,8 @@ impl Reader {
         let html = HtmlOptions {
             token: rules.robots_agent.to_ascii_lowercase(),
             link_attributes: rules.config.link_attributes.clone(),
+            forms: rules.config.follow_forms,
+            metadata: rules.config.follow_metadata,
         };
         Self {
             rules,
@@ -190,7 +193,7 @@ impl Reader {
             follow,
         };
         let (bytes, late) = match kind {
-            Kind::Html => document.html(&plain, &mut facts, judge, watch),
+            Kind::Html | Kind::Svg => document.html(&plain, &mut facts, judge, watch),
             Kind::Css if follow => document.css(&plain, &mut facts, judge),
             Kind::Text if listed => document.text_sitemap(&plain, &mut facts, judge),
             Kind::Sitemap if follow => {
@@ -216,6 +219,16 @@ struct Document<'r> {
     follow: bool,
 }
 
+/// Where a document's text stands: by itself, or in another's `srcdoc`.
+#[derive(Clone, Copy)]
+struct Within<'u> {
+    syntax: Syntax,
+    /// Its base URL if it does not name one.
+    fallback: &'u Url,
+    encoding: &'static Encoding,
+    depth: usize,
+}
+
 type Read = (usize, Result<(), Late>);
 
 impl Document<'_> {
@@ -238,52 +251,79 @@ impl Document<'_> {
         judge: &mut Judge<'_>,
         watch: &mut Watch<'_>,
     ) -> Read {
-        facts.html = true;
+        facts.html = plain.sniffed.kind == Kind::Html;
         let (text, encoding) = self.decode(plain, facts);
-        let config = &self.reader.rules.config;
-        let mut distinct = Distinct::new(self.reader.rules.fingerprints.seed, config.links_max);
-        let said = match html::read(&text, &self.reader.html, watch, |link| distinct.add(link)) {
-            Ok(said) => said,
+        let place = Within {
+            syntax: plain.sniffed.syntax(),
+            fallback: &self.page.url,
+            encoding,
+            depth: 0,
+        };
+        let (said, base) = match self.links(&text, place, judge, watch) {
+            Ok(read) => read,
             Err(late) => return (text.len(), Err(late)),
         };
-        let base = base_of(&self.page.url, said.base.as_deref());
-        if self.follow {
-            let (links, over) = distinct.finish();
-            judge.left_out(over);
-            let mut resolver = Resolver::new(&base, encoding);
-            if let Err(late) = watch.restart() {
-                return (text.len(), Err(late));
-            }
-            for (n, link) in links.iter().enumerate() {
-                // A link costs about as much as a hundred bytes of text.
-                if let Err(late) = watch.look(n.saturating_mul(100)) {
-                    return (text.len(), Err(late));
-                }
-                if !judge.turn() {
-                    continue;
-                }
-                let resolved = resolver.resolve(&link.value);
-                judge.link(
-                    &link.value,
-                    resolved,
-                    Uses {
-                        page: link.page,
-                        embed: link.embed,
-                    },
-                );
-            }
-        }
         facts.title = said.title;
         facts.description = said.description;
         facts.language = said.language.or(facts.language.take());
         facts.canonical = said
             .canonical
-            .map(|raw| base.join(&raw).map_or(raw, String::from));
+            .map(|raw| resolve::join(&base, encoding, &raw).map_or(raw, String::from));
         let ours = said
             .robots_for_us
             .map(|directives| format!("{}: {directives}", self.reader.html.token));
         facts.robots = joined([facts.robots.take(), said.robots, ours]);
         (text.len(), Ok(()))
+    }
+
+    /// Reads a document's links, then those of the documents within it; tells what it says and its base URL.
+    fn links(
+        &self,
+        text: &str,
+        place: Within<'_>,
+        judge: &mut Judge<'_>,
+        watch: &mut Watch<'_>,
+    ) -> Result<(html::facts::Facts, Url), Late> {
+        let config = &self.reader.rules.config;
+        let options = &self.reader.html;
+        let mut distinct = Distinct::new(self.reader.rules.fingerprints.seed, config.links_max);
+        let said = html::read(text, place.syntax, options, watch, |link, _| {
+            if options.follow(link.standing) {
+                distinct.add(link.value, link.kind);
+            }
+        })?;
+        let base = resolve::base(place.fallback, place.encoding, said.facts.base.as_deref());
+        if self.follow {
+            let (links, over) = distinct.finish();
+            judge.left_out(over + said.frames_over);
+            let mut resolver = Resolver::new(&base, place.encoding);
+            watch.restart()?;
+            for (n, link) in links.iter().enumerate() {
+                // A link costs about as much as a hundred bytes of text.
+                watch.look(n.saturating_mul(100))?;
+                if !judge.turn() {
+                    continue;
+                }
+                let resolved = resolver.resolve(&link.value);
+                let (page, embed) = (link.page, link.embed);
+                judge.link(&link.value, resolved, Uses { page, embed });
+            }
+            for frame in &said.frames {
+                if place.depth == html::FRAMES_DEEP {
+                    judge.left_out(1);
+                    continue;
+                }
+                watch.restart()?;
+                let within = Within {
+                    syntax: Syntax::Html,
+                    fallback: &base,
+                    encoding: place.encoding,
+                    depth: place.depth + 1,
+                };
+                self.links(frame, within, judge, watch)?;
+            }
+        }
+        Ok((said.facts, base.into_owned()))
     }
 
     fn css(&self, plain: &Plain<'_>, facts: &mut Facts, judge: &mut Judge<'_>) -> Read {
@@ -292,7 +332,7 @@ impl Document<'_> {
         let mut distinct = Distinct::new(self.reader.rules.fingerprints.seed, config.links_max);
         css::each_url(&text, |url| {
             if !url.is_empty() && !url.starts_with('#') {
-                distinct.add(RawLink::new(clean_decoded(url), LinkKind::Embed));
+                distinct.add(clean_decoded(url), LinkKind::Embed);
             }
         });
         let (links, over) = distinct.finish();
@@ -396,29 +436,25 @@ fn of_headers(page: &Page, exchange: &Exchange, judge: &mut Judge<'_>) {
         return;
     }
     let mut resolver = Resolver::new(&page.url, UTF_8);
-    let mut link = |link: RawLink<'_>| {
+    let mut link = |raw: &str, kind: LinkKind| {
         if !judge.turn() {
             return;
         }
-        let raw = without_fragment(&link.value);
-        let page = link.kind == LinkKind::Page;
+        let raw = without_fragment(raw);
+        let page = kind == LinkKind::Page;
         judge.link(raw, resolver.resolve(raw), Uses { page, embed: !page });
     };
     for value in headers.get_all(LINK) {
-        linkheader::each_link(&String::from_utf8_lossy(value.as_bytes()), &mut link);
+        linkheader::each_link(&String::from_utf8_lossy(value.as_bytes()), |found| {
+            if found.standing == Standing::Followed {
+                link(found.value, found.kind);
+            }
+        });
     }
     if let Some(value) = headers.get(REFRESH)
         && let Some(url) = refresh::url(&String::from_utf8_lossy(value.as_bytes()))
     {
-        link(RawLink::new(Cow::Borrowed(url), LinkKind::Page));
-    }
-}
-
-/// The document's base URL; a `<base>` that is no http or https URL does not count.
-fn base_of<'u>(page: &'u Url, base: Option<&str>) -> Cow<'u, Url> {
-    match base.and_then(|raw| page.join(raw).ok()) {
-        Some(url) if matches!(url.scheme(), "http" | "https") => Cow::Owned(url),
-        _ => Cow::Borrowed(page),
+        link(url, LinkKind::Page);
     }
 }
 

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use contract::link::URL_BYTES_MAX;
 use contract::outcome::Outcome;
 use contract::scope::UrlParts;
-use encoding_rs::Encoding;
+use encoding_rs::{EncoderResult, Encoding};
 use url::Url;
 
 /// What a raw link is.
@@ -115,12 +115,7 @@ impl<'b> Resolver<'b> {
         if names_other_scheme(raw) {
             return Err(NoUrl::UnsupportedScheme);
         }
-        let encode = encoder(self.encoding);
-        let mut options = Url::options().base_url(Some(self.base));
-        if self.encoding.output_encoding() != encoding_rs::UTF_8 {
-            options = options.encoding_override(Some(&encode));
-        }
-        let mut url = options.parse(raw).map_err(|_| NoUrl::Invalid)?;
+        let mut url = join(self.base, self.encoding, raw).map_err(|_| NoUrl::Invalid)?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(NoUrl::UnsupportedScheme);
         }
@@ -166,9 +161,57 @@ impl<'b> Resolver<'b> {
     }
 }
 
-/// How the characters of a query become bytes in a document of this encoding.
+/// `raw` relative to `base` in a document of this encoding, whatever its scheme, with its fragment: what a browser makes
+/// of it.
+///
+/// # Errors
+/// It is no URL by the URL standard.
+pub fn join(base: &Url, encoding: &'static Encoding, raw: &str) -> Result<Url, url::ParseError> {
+    let encode = encoder(encoding);
+    let mut options = Url::options().base_url(Some(base));
+    if encoding.output_encoding() != encoding_rs::UTF_8 {
+        options = options.encoding_override(Some(&encode));
+    }
+    options.parse(raw)
+}
+
+/// The document's base URL from its first `<base href>` (HTML standard, 4.2.3, "frozen base URL"): what is no URL, or
+/// `data:` or `javascript:`, does not count.
+pub fn base<'u>(page: &'u Url, encoding: &'static Encoding, base: Option<&str>) -> Cow<'u, Url> {
+    match base.and_then(|raw| join(page, encoding, raw).ok()) {
+        Some(url) if !matches!(url.scheme(), "data" | "javascript") => Cow::Owned(url),
+        _ => Cow::Borrowed(page),
+    }
+}
+
 fn encoder(encoding: &'static Encoding) -> impl Fn(&str) -> Cow<'_, [u8]> {
-    move |text| encoding.encode(text).0
+    move |text| encoded(text, encoding)
+}
+
+/// The bytes of a query in an old encoding (URL standard, "percent-encode after encoding"): a character that it does not
+/// have is a numeric character reference, percent-encoded already.
+fn encoded<'t>(text: &'t str, encoding: &'static Encoding) -> Cow<'t, [u8]> {
+    if text.is_ascii() && encoding != encoding_rs::ISO_2022_JP {
+        return Cow::Borrowed(text.as_bytes());
+    }
+    let mut encoder = encoding.new_encoder();
+    let mut bytes = Vec::with_capacity(text.len() + 16);
+    let mut rest = text;
+    loop {
+        // Enough room for all that is left, or for all that goes into a `Vec`.
+        let room = encoder.max_buffer_length_from_utf8_without_replacement(rest.len());
+        bytes.reserve(room.unwrap_or(rest.len() * 4 + 16));
+        let (result, read) =
+            encoder.encode_from_utf8_to_vec_without_replacement(rest, &mut bytes, true);
+        rest = &rest[read..];
+        match result {
+            EncoderResult::InputEmpty => return Cow::Owned(bytes),
+            EncoderResult::OutputFull => {}
+            EncoderResult::Unmappable(character) => {
+                bytes.extend_from_slice(format!("%26%23{}%3B", u32::from(character)).as_bytes());
+            }
+        }
+    }
 }
 
 /// Bytes of `base` from its path on.
@@ -322,6 +365,47 @@ mod tests {
             panic!("not resolved")
         };
         assert_eq!(url.as_str(), "http://a.test/%C3%A9?%E9%80%FC");
+        #[track_caller]
+        fn check(encoding: &'static Encoding, raw: &str, want: &str) {
+            let base = Url::parse("http://a.test/").unwrap();
+            assert_eq!(join(&base, encoding, raw).unwrap().as_str(), want, "{raw}");
+        }
+        // What the encoding does not have (URL standard, 1.3, its own examples).
+        let shift_jis = encoding_rs::SHIFT_JIS;
+        check(shift_jis, "?≡", "http://a.test/?%81%DF");
+        check(shift_jis, "?‽", "http://a.test/?%26%238253%3B");
+        check(
+            encoding_rs::ISO_2022_JP,
+            "?¥",
+            "http://a.test/?%1B(J\\%1B(B",
+        );
+        check(
+            encoding_rs::KOI8_R,
+            "?я=é&b",
+            "http://a.test/?%D1=%26%23233%3B&b",
+        );
+        check(encoding_rs::UTF_16LE, "?я", "http://a.test/?%D1%8F");
+    }
+
+    #[test]
+    fn a_base_counts_if_it_is_a_url_that_may_be_one() {
+        #[track_caller]
+        fn check(raw: Option<&str>, want: &str) {
+            let page = Url::parse("http://a.test/b/c").unwrap();
+            assert_eq!(
+                base(&page, encoding_rs::UTF_8, raw).as_str(),
+                want,
+                "{raw:?}"
+            );
+        }
+        check(None, "http://a.test/b/c");
+        check(Some("/d/"), "http://a.test/d/");
+        check(Some("//e.test"), "http://e.test/");
+        check(Some("ftp://e.test/"), "ftp://e.test/");
+        check(Some("http://["), "http://a.test/b/c");
+        check(Some("data:text/html,x"), "http://a.test/b/c");
+        check(Some("JavaScript:x"), "http://a.test/b/c");
+        check(Some(""), "http://a.test/b/c");
     }
 
     proptest! {

@@ -12,6 +12,7 @@ use contract::link::{LinkKind, URL_BYTES_MAX};
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
+use crate::html::links::Standing;
 use crate::html::rel;
 
 /// Links of one document (sitemaps.org: "no more than 50,000 URLs").
@@ -280,7 +281,9 @@ fn link_kind(rel: Option<&str>) -> Option<LinkKind> {
             None
         }
         Some(rel) if rel.eq_ignore_ascii_case("enclosure") => Some(LinkKind::Embed),
-        Some(rel) => rel::kind(rel),
+        Some(rel) => rel::kind(rel)
+            .filter(|(_, standing)| *standing == Standing::Followed)
+            .map(|(kind, _)| kind),
     }
 }
 

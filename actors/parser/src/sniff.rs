@@ -1,8 +1,14 @@
 //! What kind of document is this, and is it read for links?
 //!
-//! Follows the MIME Sniffing standard as far as a crawler needs it: the declared type is believed, except where there is
-//! none (7.1), and for XML and mislabelled feeds, whose root element decides (as in 8). `text/plain` is never HTML.
+//! Follows the MIME Sniffing standard: the declared type is believed, except where there is none (7.1), for `text/plain` as
+//! an old Apache sends it for everything (7.2), and for feeds sent as HTML (7.3). Where it goes beyond: the root element
+//! tells feeds and sitemaps also where XML or HTML is declared, a byte order mark does not hide HTML, and declared images,
+//! audio and video are not looked into, because none of them is read. `text/plain` is never HTML.
 //! It knows no charset and no codings. Invariant: looks at no more than [`HEAD`] bytes. Start at [`sniff`].
+
+mod patterns;
+
+use crate::html::tokens::Syntax;
 
 /// Bytes looked at (the standard's resource header).
 pub const HEAD: usize = 1_445;
@@ -11,6 +17,7 @@ pub const HEAD: usize = 1_445;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Html,
+    Svg,
     Css,
     /// A sitemap, sitemap index or feed.
     Sitemap,
@@ -20,6 +27,28 @@ pub enum Kind {
     Other,
 }
 
+impl Kind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Html => "html",
+            Self::Svg => "svg",
+            Self::Css => "css",
+            Self::Sitemap => "sitemap",
+            Self::Text => "text",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// What the head of an answer says of its type.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Supplied<'h> {
+    /// Content-Type, as sent.
+    pub content_type: Option<&'h str>,
+    /// `X-Content-Type-Options: nosniff`: what is declared is not looked into.
+    pub nosniff: bool,
+}
+
 /// A document's kind and media type essence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sniffed {
@@ -27,31 +56,75 @@ pub struct Sniffed {
     pub mime: String,
 }
 
-/// Judges a document by its Content-Type and its first decoded bytes.
-pub fn sniff(content_type: Option<&str>, head: &[u8]) -> Sniffed {
-    let head = &head[..head.len().min(HEAD)];
-    match content_type.and_then(essence) {
-        None => unknown(head),
-        Some(mime) => {
-            let kind = match mime.as_str() {
-                "text/html" => root_element(head)
-                    .filter(|root| root.is_list())
-                    .map_or(Kind::Html, |_| Kind::Sitemap),
-                "application/xhtml+xml" => Kind::Html,
-                "text/css" => Kind::Css,
-                "text/plain" => Kind::Text,
-                other if looks_within(other) => of_xml(head),
-                _ => Kind::Other,
-            };
-            Sniffed { kind, mime }
+impl Sniffed {
+    fn new(kind: Kind, mime: &str) -> Self {
+        Self {
+            kind,
+            mime: mime.to_owned(),
+        }
+    }
+
+    /// By which grammar such a document is read.
+    pub fn syntax(&self) -> Syntax {
+        if self.mime == "text/html" {
+            Syntax::Html
+        } else {
+            Syntax::Xml
         }
     }
 }
 
+/// Judges a document by what was declared and its first decoded bytes.
+pub fn sniff(supplied: Supplied<'_>, head: &[u8]) -> Sniffed {
+    let head = &head[..head.len().min(HEAD)];
+    let Some(mime) = supplied.content_type.and_then(essence) else {
+        return unknown(head, supplied.nosniff);
+    };
+    let kind = match mime.as_str() {
+        "text/html" if supplied.nosniff => Kind::Html,
+        "text/html" => root_element(head)
+            .filter(|root| *root == Kind::Sitemap)
+            .unwrap_or(Kind::Html),
+        "application/xhtml+xml" => Kind::Html,
+        "image/svg+xml" => Kind::Svg,
+        "text/css" => Kind::Css,
+        "text/plain" if !supplied.nosniff && apache_says(supplied) && is_binary(head) => {
+            return Sniffed::new(Kind::Other, "application/octet-stream");
+        }
+        "text/plain" => Kind::Text,
+        other if looks_within(other) => of_xml(head),
+        _ => Kind::Other,
+    };
+    Sniffed { kind, mime }
+}
+
 /// True for types whose documents differ in kind, so that the head has to be seen.
 pub fn looks_within(mime: &str) -> bool {
-    matches!(mime, "text/xml" | "application/xml")
-        || (mime.ends_with("+xml") && mime != "image/svg+xml")
+    matches!(mime, "text/xml" | "application/xml") || mime.ends_with("+xml")
+}
+
+/// The check-for-apache-bug flag (5.1): the very bytes that some versions sent for whatever they did not know.
+fn apache_says(supplied: Supplied<'_>) -> bool {
+    matches!(
+        supplied.content_type,
+        Some(
+            "text/plain"
+                | "text/plain; charset=ISO-8859-1"
+                | "text/plain; charset=iso-8859-1"
+                | "text/plain; charset=UTF-8"
+        )
+    )
+}
+
+/// True if bytes are there that no text has (7.2), and no byte order mark.
+fn is_binary(head: &[u8]) -> bool {
+    let bom = matches!(
+        head,
+        [0xFE, 0xFF, ..] | [0xFF, 0xFE, ..] | [0xEF, 0xBB, 0xBF, ..]
+    );
+    !bom && head
+        .iter()
+        .any(|b| matches!(b, 0..=8 | 0x0B | 0x0E..=0x1A | 0x1C..=0x1F))
 }
 
 /// The essence of a Content-Type value ("text/html"), in lower case; none where it says nothing.
@@ -88,91 +161,41 @@ pub fn charset(content_type: &str) -> Option<&str> {
     })
 }
 
-/// Start tags that make an unlabelled document HTML (MIME Sniffing 7.1).
-const HTML_STARTS: &[&[u8]] = &[
-    b"<!DOCTYPE HTML",
-    b"<HTML",
-    b"<HEAD",
-    b"<SCRIPT",
-    b"<IFRAME",
-    b"<H1",
-    b"<DIV",
-    b"<FONT",
-    b"<TABLE",
-    b"<A",
-    b"<STYLE",
-    b"<TITLE",
-    b"<B",
-    b"<BODY",
-    b"<BR",
-    b"<P",
-    b"<!--",
-];
-
-fn unknown(head: &[u8]) -> Sniffed {
-    let sniffed = |kind, mime: &str| Sniffed {
-        kind,
-        mime: mime.to_owned(),
-    };
-    let text = without_bom(head).trim_ascii_start();
-    let html = HTML_STARTS.iter().any(|start| {
-        let ended = || *start == b"<!--" || matches!(text.get(start.len()), Some(b' ' | b'>'));
-        text.len() >= start.len() && text[..start.len()].eq_ignore_ascii_case(start) && ended()
-    });
-    if html && !root_element(head).is_some_and(Root::is_list) {
-        return sniffed(Kind::Html, "text/html");
+/// Identifying an unknown type (7.1). With `nosniff` nothing that could run scripts is found.
+fn unknown(head: &[u8], nosniff: bool) -> Sniffed {
+    if !nosniff {
+        let text = without_bom(head);
+        if patterns::is_html(text) && root_element(head) != Some(Kind::Sitemap) {
+            return Sniffed::new(Kind::Html, "text/html");
+        }
+        if text.trim_ascii_start().starts_with(b"<?xml") || root_element(head).is_some() {
+            return Sniffed::new(of_xml(head), "text/xml");
+        }
+        if head.starts_with(b"%PDF-") {
+            return Sniffed::new(Kind::Other, "application/pdf");
+        }
     }
-    if text.starts_with(b"<?xml") || root_element(head).is_some() {
-        return sniffed(of_xml(head), "text/xml");
+    if head.starts_with(b"%!PS-Adobe-") {
+        return Sniffed::new(Kind::Other, "application/postscript");
     }
-    const BINARY: &[(&[u8], &str)] = &[
-        (b"%PDF-", "application/pdf"),
-        (b"\x1F\x8B\x08", "application/x-gzip"),
-        (b"PK\x03\x04", "application/zip"),
-        (b"GIF8", "image/gif"),
-        (b"\x89PNG\r\n\x1A\n", "image/png"),
-        (b"\xFF\xD8\xFF", "image/jpeg"),
-    ];
-    if let Some((_, mime)) = BINARY.iter().find(|(magic, _)| head.starts_with(magic)) {
-        return sniffed(Kind::Other, mime);
+    // The standard has byte order marks before the rest, as patterns of text.
+    if !is_binary(head) {
+        return Sniffed::new(Kind::Text, "text/plain");
     }
-    let bom = matches!(
-        head,
-        [0xFE, 0xFF, ..] | [0xFF, 0xFE, ..] | [0xEF, 0xBB, 0xBF, ..]
-    );
-    if bom
-        || !head
-            .iter()
-            .any(|b| matches!(b, 0..=8 | 0x0B | 0x0E..=0x1A | 0x1C..=0x1F))
-    {
-        sniffed(Kind::Text, "text/plain")
-    } else {
-        sniffed(Kind::Other, "application/octet-stream")
-    }
+    Sniffed::new(
+        Kind::Other,
+        patterns::media(head)
+            .or_else(|| patterns::film(head))
+            .unwrap_or("application/octet-stream"),
+    )
 }
 
 fn of_xml(head: &[u8]) -> Kind {
-    match root_element(head) {
-        Some(Root::List) => Kind::Sitemap,
-        Some(Root::Html) => Kind::Html,
-        None => Kind::Other,
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Root {
-    List,
-    Html,
-}
-
-impl Root {
-    fn is_list(self) -> bool {
-        self == Self::List
-    }
+    root_element(head).unwrap_or(Kind::Other)
 }
 
 /// The first element of `head`, past comments, declarations and processing instructions, where it is one of ours.
-fn root_element(head: &[u8]) -> Option<Root> {
+fn root_element(head: &[u8]) -> Option<Kind> {
     let head = narrow(head);
     let mut rest = without_bom(&head);
     loop {
@@ -192,8 +215,9 @@ fn root_element(head: &[u8]) -> Option<Root> {
     let name = &rest[1..name_end];
     let local = name.rsplit(|b| *b == b':').next()?;
     match local.to_ascii_lowercase().as_slice() {
-        b"urlset" | b"sitemapindex" | b"rss" | b"feed" | b"rdf" => Some(Root::List),
-        b"html" => Some(Root::Html),
+        b"urlset" | b"sitemapindex" | b"rss" | b"feed" | b"rdf" => Some(Kind::Sitemap),
+        b"html" => Some(Kind::Html),
+        b"svg" => Some(Kind::Svg),
         _ => None,
     }
 }
@@ -219,6 +243,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn declared(content_type: Option<&str>, head: &[u8]) -> Sniffed {
+        let supplied = Supplied {
+            content_type,
+            nosniff: false,
+        };
+        sniff(supplied, head)
+    }
+
     #[test]
     fn the_declared_type_is_believed_and_xml_looked_into() {
         #[track_caller]
@@ -228,7 +260,7 @@ mod tests {
                 mime: mime.to_owned(),
             };
             assert_eq!(
-                sniff(Some(content_type), head.as_bytes()),
+                declared(Some(content_type), head.as_bytes()),
                 want,
                 "{content_type} {head:?}"
             );
@@ -291,7 +323,8 @@ mod tests {
             Kind::Other,
             "application/x+xml",
         );
-        check("image/svg+xml", "<svg>", Kind::Other, "image/svg+xml");
+        check("image/svg+xml", "<svg>", Kind::Svg, "image/svg+xml");
+        check("text/xml", "<svg xmlns='x'>", Kind::Svg, "text/xml");
         check("image/png", "<html>", Kind::Other, "image/png");
         check("application/json", "{}", Kind::Other, "application/json");
     }
@@ -305,7 +338,7 @@ mod tests {
                 mime: mime.to_owned(),
             };
             assert_eq!(
-                sniff(content_type, head),
+                declared(content_type, head),
                 want,
                 "{:?}",
                 String::from_utf8_lossy(head)
@@ -343,6 +376,50 @@ mod tests {
     }
 
     #[test]
+    fn an_old_apaches_text_is_looked_at() {
+        #[track_caller]
+        fn check(content_type: &str, head: &[u8], want: Kind) {
+            assert_eq!(
+                declared(Some(content_type), head).kind,
+                want,
+                "{content_type}"
+            );
+        }
+        for apache in [
+            "text/plain",
+            "text/plain; charset=ISO-8859-1",
+            "text/plain; charset=iso-8859-1",
+            "text/plain; charset=UTF-8",
+        ] {
+            check(apache, b"a\x01", Kind::Other);
+            check(apache, b"a\x1b\n\x0c", Kind::Text);
+            check(apache, b"\xFE\xFF\0a", Kind::Text);
+        }
+        check("text/plain;charset=UTF-8", b"a\x01", Kind::Text);
+        check("text/plain; charset=utf-8", b"a\x01", Kind::Text);
+        let supplied = Supplied {
+            content_type: Some("text/plain"),
+            nosniff: true,
+        };
+        assert_eq!(sniff(supplied, b"a\x01").kind, Kind::Text);
+    }
+
+    #[test]
+    fn nosniff_is_heard() {
+        #[track_caller]
+        fn check(content_type: Option<&str>, head: &[u8], kind: Kind, mime: &str) {
+            let supplied = Supplied {
+                content_type,
+                nosniff: true,
+            };
+            assert_eq!(sniff(supplied, head), Sniffed::new(kind, mime));
+        }
+        check(Some("text/html"), b"<rss>", Kind::Html, "text/html");
+        check(None, b"<html>", Kind::Text, "text/plain");
+        check(None, b"\x1F\x8B\x08\0", Kind::Other, "application/x-gzip");
+    }
+
+    #[test]
     fn the_charset_parameter_is_found() {
         #[track_caller]
         fn check(content_type: &str, want: Option<&str>) {
@@ -357,9 +434,9 @@ mod tests {
     proptest! {
         #[test]
         fn any_head_has_a_kind(content_type in "([a-z/+;*]|text/html|text/xml)*", head: Vec<u8>, markup in "(<!--|-->|<\\?|\\?>|<!|>|<urlset|[ a:])*") {
-            sniff(Some(&content_type), &head);
-            sniff(None, &head);
-            sniff(Some("text/xml"), markup.as_bytes());
+            declared(Some(&content_type), &head);
+            declared(None, &head);
+            declared(Some("text/xml"), markup.as_bytes());
         }
     }
 }

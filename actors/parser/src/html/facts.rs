@@ -7,7 +7,7 @@ use super::entities::{Place, decode};
 use super::links::clean;
 use super::names::{Attr, Element};
 use super::rel;
-use super::tokens::{Tag, Tokens};
+use super::tokens::Tokens;
 
 /// Characters of a title or description that are kept.
 pub const TEXT_CHARS_MAX: usize = 1_024;
@@ -15,6 +15,9 @@ pub const TEXT_CHARS_MAX: usize = 1_024;
 const WORDS_CHARS_MAX: usize = 256;
 /// Characters of a URL that are kept: longer ones are not fetched anyway.
 const URL_CHARS_MAX: usize = 2_048;
+
+/// A longer `<base href>` does not count: what is resolved with it would not be fetched.
+const BASE_BYTES_MAX: usize = 8 * 1_024;
 
 /// A page's own words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,15 +42,22 @@ pub struct Facts {
 
 impl Facts {
     /// Takes in a start tag of HTML. `token` is our product token, in lower case.
-    pub fn of_tag<'a>(&mut self, tag: &Tag<'a>, tokens: &Tokens<'a>, token: &str) {
+    pub fn of_tag(&mut self, tokens: &Tokens<'_>, token: &str) {
         let attr = |attr| tokens.attr(attr);
-        match tag.element {
+        match tokens.tag().element {
             Element::Html if self.language.is_none() => {
                 self.language = attr(Attr::Lang).and_then(|lang| folded(lang, WORDS_CHARS_MAX));
             }
             Element::Base if self.base.is_none() => {
-                self.base =
-                    attr(Attr::Href).map(|href| clean(href).chars().take(URL_CHARS_MAX).collect());
+                self.base = attr(Attr::Href).map(|href| {
+                    let href = clean(href);
+                    let whole = href.len() <= BASE_BYTES_MAX;
+                    if whole {
+                        href.into_owned()
+                    } else {
+                        String::new()
+                    }
+                });
             }
             Element::Link
                 if self.canonical.is_none() && attr(Attr::Rel).is_some_and(rel::is_canonical) =>

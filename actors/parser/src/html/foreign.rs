@@ -7,7 +7,7 @@
 //! Invariant: constant time a tag (an end tag looks at most [`LOOK_BACK`] open elements deep).
 
 use super::names::{Attr, Breakout, Element};
-use super::tokens::Tag;
+use super::tokens::{Namespace, Tag};
 
 /// How many open elements an end tag is compared with, so that no page can make it quadratic.
 const LOOK_BACK: usize = 64;
@@ -31,31 +31,44 @@ impl Foreign {
         matches!(self.0.last(), Some(Open::Svg | Open::Math))
     }
 
-    /// A start tag was read; `attr` looks up its attributes. True if the element itself is foreign.
+    /// Whose rules those are.
+    #[inline]
+    pub(super) fn namespace(&self) -> Namespace {
+        match self.0.last() {
+            Some(Open::Svg) => Namespace::Svg,
+            Some(Open::Math) => Namespace::MathMl,
+            Some(Open::Island(_)) | None => Namespace::Html,
+        }
+    }
+
+    /// A start tag was read; `attr` looks up its attributes. Whose element it is.
     #[inline]
     pub(super) fn open<'a>(
         &mut self,
         tag: &Tag<'a>,
         attr: impl Fn(Attr) -> Option<&'a str>,
-    ) -> bool {
-        let root = match tag.element {
-            Element::Svg => Some(Open::Svg),
-            Element::Math => Some(Open::Math),
-            _ if self.0.is_empty() => return false,
-            _ => None,
+    ) -> Namespace {
+        let (root, namespace) = match tag.element {
+            Element::Svg => (Open::Svg, Namespace::Svg),
+            Element::Math => (Open::Math, Namespace::MathMl),
+            _ if self.0.is_empty() => return Namespace::Html,
+            _ => return self.open_within(tag, attr),
         };
-        if let Some(root) = root {
-            if !tag.self_closing {
-                self.0.push(root);
-            }
-            return true;
+        if !tag.self_closing {
+            self.0.push(root);
         }
-        self.open_within(tag, attr)
+        namespace
     }
 
-    fn open_within<'a>(&mut self, tag: &Tag<'a>, attr: impl Fn(Attr) -> Option<&'a str>) -> bool {
-        let Some(top @ (Open::Svg | Open::Math)) = self.0.last().copied() else {
-            return false; // on an island: HTML
+    fn open_within<'a>(
+        &mut self,
+        tag: &Tag<'a>,
+        attr: impl Fn(Attr) -> Option<&'a str>,
+    ) -> Namespace {
+        let (top, namespace) = match self.0.last() {
+            Some(top @ Open::Svg) => (*top, Namespace::Svg),
+            Some(top @ Open::Math) => (*top, Namespace::MathMl),
+            _ => return Namespace::Html, // on an island
         };
         let font = tag.element == Element::Font
             && [Attr::Color, Attr::Face, Attr::Size]
@@ -63,7 +76,7 @@ impl Foreign {
                 .any(|name| attr(name).is_some());
         if font || Breakout::of(tag.key, tag.name) != Breakout::Other {
             self.leave();
-            return false;
+            return Namespace::Html;
         }
         let island = match (top, tag.element) {
             (Open::Svg, Element::ForeignObject | Element::Desc | Element::Title) => true,
@@ -81,7 +94,7 @@ impl Foreign {
         if island && !tag.self_closing {
             self.0.push(Open::Island(tag.element));
         }
-        true
+        namespace
     }
 
     /// An end tag was read.

@@ -18,21 +18,57 @@ mod srcset;
 mod tests;
 pub mod tokens;
 
+use std::borrow::Cow;
+
 use contract::link::LinkKind;
 
 use self::facts::Facts;
-use self::links::RawLink;
+use self::links::{Links, RawLink, Standing};
 use self::names::{Attr, Element};
-use self::tokens::{Tag, Token, Tokens};
+use self::tokens::{Namespace, Syntax, Token, Tokens};
 use crate::watch::{Late, Watch};
+
+/// Documents of one document's `srcdoc` attributes that are read; the rest is counted.
+pub const FRAMES_MAX: usize = 1_000;
+
+/// How deep documents in `srcdoc` attributes are read: each level is read again, with one `&amp;` less.
+pub const FRAMES_DEEP: usize = 3;
 
 /// How HTML is read.
 #[derive(Clone, Debug, Default)]
 pub struct HtmlOptions {
     /// Our product token, in lower case: `<meta name=TOKEN>` speaks to us.
     pub token: String,
-    /// Attributes, in lower case, whose value is an embed's URL on any element (`data-src`).
+    /// More attributes, in lower case, with URLs on any element (`data-src`): a page's where the name ends with "href", an
+    /// embed's candidates where it ends with "srcset", else an embed's.
     pub link_attributes: Vec<String>,
+    /// The actions of forms sent by GET are followed.
+    pub forms: bool,
+    /// The URLs of Open Graph and Twitter cards are followed.
+    pub metadata: bool,
+}
+
+impl HtmlOptions {
+    /// True if a link that stands so is one for the crawl.
+    #[inline]
+    pub fn follow(&self, standing: Standing) -> bool {
+        match standing {
+            Standing::Followed => true,
+            Standing::Form => self.forms,
+            Standing::Metadata => self.metadata,
+            Standing::Post | Standing::Hint => false,
+        }
+    }
+}
+
+/// What a document says beside its links.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said<'a> {
+    pub facts: Facts,
+    /// The documents within: `srcdoc` attributes, decoded.
+    pub frames: Vec<Cow<'a, str>>,
+    /// Such documents over [`FRAMES_MAX`].
+    pub frames_over: u64,
 }
 
 /// Whose text comes next.
@@ -44,18 +80,20 @@ enum TextOf {
     JsonLd,
 }
 
-/// Reads a decoded document: its facts, and each link to `found` in document order.
+/// Reads a decoded document: its facts, and each link to `found` in document order, with the start tag it comes from.
 ///
 /// # Errors
 /// [`Late`] when the watch says that time is over; what was found before stays found.
 pub fn read<'a>(
     text: &'a str,
+    syntax: Syntax,
     options: &'a HtmlOptions,
     watch: &mut Watch<'_>,
-    mut found: impl FnMut(RawLink<'a>),
-) -> Result<Facts, Late> {
-    let mut tokens = Tokens::with_extra(text, &options.link_attributes);
-    let mut facts = Facts::default();
+    mut found: impl FnMut(RawLink<'a>, &Tokens<'a>),
+) -> Result<Said<'a>, Late> {
+    let mut tokens = Tokens::with_extra(text, syntax, &options.link_attributes);
+    let mut said = Said::default();
+    let mut links = Links::default();
     let mut templates: u32 = 0;
     let mut text_of = TextOf::Nothing;
     loop {
@@ -67,56 +105,87 @@ pub fn read<'a>(
         watch.look(tokens.position())?;
         match token {
             Token::Start => {
-                let tag = tokens.tag();
-                links::of_tag(tag, &tokens, &mut found);
+                links.of_tag(&tokens, templates > 0, &mut |link| found(link, &tokens));
                 text_of = TextOf::Nothing;
+                let tag = tokens.tag();
                 if tag.element != Element::Other {
-                    if !tag.foreign && templates == 0 {
-                        facts.of_tag(tag, &tokens, &options.token);
+                    if !tag.foreign() && templates == 0 {
+                        said.facts.of_tag(&tokens, &options.token);
+                        if tag.element == Element::Iframe {
+                            said.of_frame(&tokens);
+                        }
                     }
-                    templates += u32::from(tag.element == Element::Template && !tag.foreign);
-                    text_of = text_of_element(tag, &tokens, templates > 0);
+                    if !tokens.closed() {
+                        templates += u32::from(tag.element == Element::Template && !tag.foreign());
+                        text_of = text_of_element(&tokens, templates > 0);
+                    }
                 }
             }
             Token::End => {
                 let tag = tokens.tag();
-                if tag.element == Element::Template && !tag.foreign {
+                if tag.element == Element::Template && !tag.foreign() {
                     templates = templates.saturating_sub(1);
                 } else if tag.element == Element::Title && text_of == TextOf::Title {
-                    facts.title.get_or_insert_default();
+                    said.facts.title.get_or_insert_default();
+                } else {
+                    links.of_end(tag.element);
                 }
                 text_of = TextOf::Nothing;
             }
-            Token::Text(text) => match text_of {
-                TextOf::Nothing => {}
-                TextOf::Title => facts.of_title(text),
-                TextOf::Style => links::of_css(text, false, &mut found),
-                TextOf::JsonLd => {
-                    jsonld::each_url(text, |url| found(RawLink::new(url, LinkKind::Page)))
+            Token::Text(text) => {
+                let mut found = |link| found(link, &tokens);
+                match text_of {
+                    TextOf::Nothing => {}
+                    TextOf::Title => said.facts.of_title(text),
+                    TextOf::Style => {
+                        let references = tokens.tag().foreign() || syntax == Syntax::Xml;
+                        links::of_css(text, "", references, &mut found);
+                    }
+                    TextOf::JsonLd => jsonld::each_url(text, |value| {
+                        found(RawLink {
+                            value,
+                            kind: LinkKind::Page,
+                            standing: Standing::Followed,
+                            attribute: "",
+                        });
+                    }),
                 }
-            },
+            }
         }
     }
-    facts.title = facts.title.filter(|title| !title.is_empty());
-    Ok(facts)
+    said.facts.title = said.facts.title.filter(|title| !title.is_empty());
+    Ok(said)
 }
 
-fn text_of_element<'a>(tag: &Tag<'a>, tokens: &Tokens<'a>, in_template: bool) -> TextOf {
-    match tag.element {
-        Element::Title if !tag.foreign && !in_template => TextOf::Title,
-        Element::Style => TextOf::Style,
-        Element::Script if !tag.foreign => {
-            let json_ld = tokens.attr(Attr::Type).is_some_and(|kind| {
-                let essence = kind.split(';').next().unwrap_or_default();
-                essence
-                    .trim_ascii()
-                    .eq_ignore_ascii_case("application/ld+json")
-            });
-            if json_ld {
-                TextOf::JsonLd
+impl<'a> Said<'a> {
+    fn of_frame(&mut self, tokens: &Tokens<'a>) {
+        if let Some(document) = tokens.attr(Attr::Srcdoc) {
+            if self.frames.len() < FRAMES_MAX {
+                let document = entities::decode(document, entities::Place::Attribute);
+                self.frames.push(document);
             } else {
-                TextOf::Nothing
+                self.frames_over += 1;
             }
+        }
+    }
+}
+
+fn text_of_element(tokens: &Tokens<'_>, in_template: bool) -> TextOf {
+    let tag = tokens.tag();
+    // The essence of the type; none where it is not said or empty.
+    let kind = || {
+        let kind = tokens.attr(Attr::Type)?.split(';').next()?.trim_ascii();
+        (!kind.is_empty()).then_some(kind)
+    };
+    match tag.element {
+        Element::Title if tag.namespace == Namespace::Html && !in_template => TextOf::Title,
+        Element::Style if kind().is_none_or(|kind| kind.eq_ignore_ascii_case("text/css")) => {
+            TextOf::Style
+        }
+        Element::Script
+            if kind().is_some_and(|kind| kind.eq_ignore_ascii_case("application/ld+json")) =>
+        {
+            TextOf::JsonLd
         }
         _ => TextOf::Nothing,
     }

@@ -54,6 +54,14 @@ macro_rules! names {
                     _ => Self::Other,
                 }
             }
+
+            /// The name, in lower case; empty for one that is not listed.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)*
+                    Self::Other => "",
+                }
+            }
         }
     };
 }
@@ -67,23 +75,28 @@ fn is(name: &str, known: &str) -> bool {
 names! {
     /// An element whose links, text or parsing rules matter.
     Element, element {
-        A = "a" AnnotationXml = "annotation-xml" Area = "area" Audio = "audio" Base = "base" Body = "body"
-        Desc = "desc" Embed = "embed" FeImage = "feimage" Font = "font" ForeignObject = "foreignobject"
-        Frame = "frame" Html = "html" Iframe = "iframe" Image = "image" Img = "img" Input = "input" Link = "link"
-        Math = "math" Meta = "meta" Mi = "mi" Mn = "mn" Mo = "mo" Ms = "ms" Mtext = "mtext" Noembed = "noembed"
-        Noframes = "noframes" Object = "object" Plaintext = "plaintext" Script = "script" Source = "source"
-        Style = "style" Svg = "svg" Table = "table" Td = "td" Template = "template" Textarea = "textarea" Th = "th"
-        Title = "title" Track = "track" Use = "use" Video = "video" Xmp = "xmp"
+        A = "a" AnnotationXml = "annotation-xml" Applet = "applet" Area = "area" Audio = "audio" Base = "base"
+        Bgsound = "bgsound" Blockquote = "blockquote" Body = "body" Button = "button" Del = "del" Desc = "desc"
+        Embed = "embed" FeImage = "feimage" Font = "font" ForeignObject = "foreignobject" Form = "form"
+        Frame = "frame" Frameset = "frameset" Html = "html" Iframe = "iframe" Image = "image" Img = "img"
+        Input = "input" Ins = "ins" Link = "link" Math = "math" Meta = "meta" Mi = "mi" Mn = "mn" Mo = "mo" Ms = "ms"
+        Mtext = "mtext" Noembed = "noembed" Noframes = "noframes" Object = "object" Plaintext = "plaintext" Q = "q"
+        Script = "script" Source = "source" Style = "style" Svg = "svg" Table = "table" Tbody = "tbody" Td = "td"
+        Template = "template" Textarea = "textarea" Tfoot = "tfoot" Th = "th" Thead = "thead" Title = "title" Tr = "tr"
+        Track = "track" Use = "use" Video = "video" Xmp = "xmp"
     }
 }
 
 names! {
     /// An attribute whose value matters; the tokenizer keeps no other.
     Attr, attr {
-        Background = "background" Charset = "charset" Color = "color" Content = "content" Data = "data"
-        Encoding = "encoding" Face = "face" Href = "href" HttpEquiv = "http-equiv" ImageSrcset = "imagesrcset"
-        Lang = "lang" Longdesc = "longdesc" Name = "name" Poster = "poster" Rel = "rel" Size = "size" Src = "src"
-        Srcset = "srcset" Style = "style" Type = "type" XlinkHref = "xlink:href"
+        Action = "action" Archive = "archive" Background = "background" Charset = "charset" Cite = "cite"
+        Code = "code" Codebase = "codebase" Color = "color" Content = "content" Data = "data" Encoding = "encoding"
+        Face = "face" Formaction = "formaction" Formmethod = "formmethod" Href = "href" Hreflang = "hreflang"
+        HttpEquiv = "http-equiv" ImageSrcset = "imagesrcset" Lang = "lang" Longdesc = "longdesc" Lowsrc = "lowsrc"
+        Manifest = "manifest" Method = "method" Name = "name" Poster = "poster" Property = "property" Rel = "rel"
+        Size = "size" Src = "src" Srcdoc = "srcdoc" Srcset = "srcset" Style = "style" Type = "type"
+        XlinkHref = "xlink:href"
     }
 }
 

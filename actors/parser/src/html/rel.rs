@@ -5,6 +5,8 @@
 
 use contract::link::LinkKind;
 
+use super::links::Standing;
+
 /// What authors say against a link: recorded, not obeyed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rel {
@@ -60,18 +62,20 @@ const NO_LINKS: &[&str] = &[
     "https://api.w.org/",
 ];
 
-/// What the target of `<link rel=…>` or of a Link header is; none when it is no link to fetch. Of several types
-/// the one that needs the target most decides.
-pub fn kind(rel: &str) -> Option<LinkKind> {
+/// What the target of `<link rel=…>` or of a Link header is; none where nothing is said. Of several types the one that
+/// needs the target most decides.
+pub fn kind(rel: &str) -> Option<(LinkKind, Standing)> {
     let among =
         |word: &str, list: &[&str]| list.iter().any(|known| known.eq_ignore_ascii_case(word));
     let mut kind = None;
     for word in rel.split_ascii_whitespace() {
         if among(word, EMBEDS) {
-            return Some(LinkKind::Embed);
+            return Some((LinkKind::Embed, Standing::Followed));
         }
         if !among(word, NO_LINKS) {
-            kind = Some(LinkKind::Page);
+            kind = Some((LinkKind::Page, Standing::Followed));
+        } else if kind.is_none() {
+            kind = Some((LinkKind::Page, Standing::Hint));
         }
     }
     kind
@@ -91,7 +95,8 @@ mod tests {
     fn a_rel_makes_a_page_an_embed_or_nothing() {
         #[track_caller]
         fn check(rel: &str, want: Option<LinkKind>) {
-            assert_eq!(kind(rel), want, "{rel:?}");
+            let followed = kind(rel).filter(|(_, standing)| *standing == Standing::Followed);
+            assert_eq!(followed.map(|(kind, _)| kind), want, "{rel:?}");
         }
         check("stylesheet", Some(LinkKind::Embed));
         check("alternate StyleSheet", Some(LinkKind::Embed));
@@ -102,7 +107,8 @@ mod tests {
         check("DNS-prefetch preconnect", None);
         check("preconnect preload", Some(LinkKind::Embed));
         check("", None);
-        check(" \n", None);
+        assert_eq!(kind("pingback"), Some((LinkKind::Page, Standing::Hint)));
+        assert_eq!(kind(" \n"), None);
     }
 
     #[test]

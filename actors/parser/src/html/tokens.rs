@@ -22,8 +22,33 @@ pub struct Tag<'a> {
     pub(super) key: Key,
     /// Ended with `/>`. In HTML that means nothing; in SVG and MathML the element is closed.
     pub self_closing: bool,
-    /// An element of SVG or MathML.
-    pub foreign: bool,
+    pub namespace: Namespace,
+}
+
+impl Tag<'_> {
+    /// True for an element of SVG or MathML.
+    #[inline]
+    pub fn foreign(&self) -> bool {
+        self.namespace != Namespace::Html
+    }
+}
+
+/// Whose element a tag is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Namespace {
+    Html,
+    Svg,
+    MathMl,
+}
+
+/// By which grammar a document is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Syntax {
+    #[default]
+    Html,
+    /// XHTML and SVG documents. Read as HTML is, but that `<x/>` is closed, that no element's content is raw text, and
+    /// that CDATA sections count everywhere.
+    Xml,
 }
 
 /// What [`Tokens::next`] yields: small, for it is copied; what is known of a tag stays where it was read.
@@ -54,16 +79,17 @@ pub struct Tokens<'a> {
     bytes: &'a [u8],
     at: usize,
     content: Content,
+    syntax: Syntax,
     foreign: Foreign,
     tag: Tag<'a>,
     /// Bit n: `values[n]` is an attribute of the last start tag.
-    present: u32,
+    present: u64,
     values: [&'a str; ATTRS],
     /// More attributes to keep, in lower case, with their values.
     extra: Vec<(&'a str, Option<&'a str>)>,
 }
 
-const _: () = assert!(ATTRS <= 32, "`present` has a bit for each attribute");
+const _: () = assert!(ATTRS <= 64, "`present` has a bit for each attribute");
 
 const fn is_space(byte: u8) -> bool {
     matches!(byte, b'\t' | b'\n' | 0x0C | b'\r' | b' ')
@@ -97,23 +123,24 @@ const ATTRIBUTE_NAME: [u8; 256] = folds(true);
 impl<'a> Tokens<'a> {
     /// A walk through `text`, a whole decoded document.
     pub fn new(text: &'a str) -> Self {
-        Self::with_extra(text, &[])
+        Self::with_extra(text, Syntax::Html, &[])
     }
 
-    /// The same, keeping the attributes named in `extra` (in lower case) too: see [`Tokens::extra`].
-    pub fn with_extra(text: &'a str, extra: &'a [String]) -> Self {
+    /// A walk by this grammar, keeping the attributes named in `extra` (in lower case) too: see [`Tokens::extra`].
+    pub fn with_extra(text: &'a str, syntax: Syntax, extra: &'a [String]) -> Self {
         Self {
             text,
             bytes: text.as_bytes(),
             at: 0,
             content: Content::Markup,
+            syntax,
             foreign: Foreign::default(),
             tag: Tag {
                 element: Element::Other,
                 name: "",
                 key: Key::default(),
                 self_closing: false,
-                foreign: false,
+                namespace: Namespace::Html,
             },
             present: 0,
             values: [""; ATTRS],
@@ -143,9 +170,16 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    /// The raw values of the extra attributes that the last start tag has.
-    pub fn extra(&self) -> impl Iterator<Item = &'a str> {
-        self.extra.iter().filter_map(|(_, value)| *value)
+    /// The extra attributes that the last start tag has: name, raw value.
+    pub fn extra(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.extra
+            .iter()
+            .filter_map(|(name, value)| Some((*name, (*value)?)))
+    }
+
+    /// True if nothing is inside the element of the last start tag, because it is closed in the tag itself.
+    pub fn closed(&self) -> bool {
+        self.tag.self_closing && (self.tag.foreign() || self.syntax == Syntax::Xml)
     }
 
     /// The next token; none at the end. A tag cut off by the end of the document is none.
@@ -220,7 +254,10 @@ impl<'a> Tokens<'a> {
                 None => return Some(self.text_to(self.bytes.len())),
             },
             Some(b'!') if rest[2..].starts_with(b"--") => self.comment(),
-            Some(b'!') if rest[2..].starts_with(b"[CDATA[") && self.foreign.inside() => {
+            Some(b'!')
+                if rest[2..].starts_with(b"[CDATA[")
+                    && (self.foreign.inside() || self.syntax == Syntax::Xml) =>
+            {
                 self.at += 9;
                 let end = memchr::memmem::find(&self.bytes[self.at..], b"]]>");
                 let section = &self.text[self.at..end.map_or(self.bytes.len(), |n| self.at + n)];
@@ -276,10 +313,10 @@ impl<'a> Tokens<'a> {
         self.read_tag()?;
         let tag = &mut self.tag;
         let (present, values) = (self.present, &self.values);
-        tag.foreign = self.foreign.open(tag, |attr| {
+        tag.namespace = self.foreign.open(tag, |attr| {
             (present & (1 << attr as usize) != 0).then(|| values[attr as usize])
         });
-        if !tag.foreign && tag.element != Element::Other {
+        if tag.element != Element::Other && !tag.foreign() && self.syntax == Syntax::Html {
             self.content = match tag.element {
                 Element::Title
                 | Element::Textarea
@@ -299,7 +336,7 @@ impl<'a> Tokens<'a> {
     #[inline(always)]
     fn end_tag(&mut self) -> Option<()> {
         self.read_tag()?;
-        self.tag.foreign = self.foreign.inside();
+        self.tag.namespace = self.foreign.namespace();
         self.foreign.close(&self.tag);
         Some(())
     }

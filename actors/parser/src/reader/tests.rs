@@ -87,6 +87,54 @@ fn a_base_moves_every_relative_link_but_not_those_of_the_head() {
 }
 
 #[test]
+fn a_document_within_has_its_own_base() {
+    let html = b"<base href=/dir/x/><iframe srcdoc='<base href=y/><a href=a><iframe srcdoc=\"<a href=b>\"></iframe>'>\
+        </iframe><a href=c><iframe srcdoc='<title>no</title><a href=d>'></iframe>";
+    check(
+        &page(PAGE, &[HTML], html),
+        &[
+            "page http://a.test/dir/x/c 2 0",
+            "page http://a.test/dir/x/y/a 2 0",
+            "page http://a.test/dir/x/y/b 2 0",
+            "page http://a.test/dir/x/d 2 0",
+        ],
+    );
+    // Each level escapes the quotes of the one within once more.
+    let mut deep = "<a href=deep>".to_owned();
+    for _ in 0..=html::FRAMES_DEEP {
+        let escaped = deep.replace('&', "&amp;").replace('"', "&quot;");
+        deep = format!("<iframe srcdoc=\"{escaped}\"></iframe>");
+    }
+    let parsed = read(&page(PAGE, &[HTML], deep.as_bytes()));
+    assert_eq!((parsed.links.len(), parsed.left_out), (0, 1));
+}
+
+#[test]
+fn drawings_and_xhtml_are_read_as_xml() {
+    let svg = b"<svg xmlns='http://www.w3.org/2000/svg'><title>no</title><a href='a'/><image href='b'/></svg>";
+    let drawing = page(PAGE, &[("content-type", "image/svg+xml")], svg);
+    check(
+        &drawing,
+        &[
+            "page http://a.test/dir/a 2 0",
+            "embed http://a.test/dir/b 1 0",
+        ],
+    );
+    assert!(!read(&drawing).facts.html);
+    let xhtml =
+        b"<html xmlns='http://www.w3.org/1999/xhtml'><script src='a'/><title/><a href='b'/></html>";
+    for mime in ["application/xhtml+xml", "text/xml; charset=utf-8"] {
+        check(
+            &page(PAGE, &[("content-type", mime)], xhtml),
+            &[
+                "embed http://a.test/dir/a 1 0",
+                "page http://a.test/dir/b 2 0",
+            ],
+        );
+    }
+}
+
+#[test]
 fn facts_come_from_the_page_and_its_head() {
     let headers = [
         ("content-type", "text/html"),
