@@ -18,7 +18,7 @@ pub use self::fleet::{
     ConfigCommand, FleetFlags, FrontierCommand, NodeArgs, RateArgs, RateWord, SharedFlags,
     StatusArgs, StoreFlags,
 };
-pub use self::read::UrlCommand;
+pub use self::read::{FetchFlags, UrlCommand};
 pub use self::whole::{IndexCommand, ReopenArgs, ShardsArgs, ShardsCommand, VerifyArgs, Which};
 use crate::units;
 

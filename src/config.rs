@@ -8,15 +8,17 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use contract::Url;
+use contract::clock::Clock;
 use contract::crawl::{AgentConfig, CrawlConfig, LimitsConfig, PaceConfig, ScopeConfig};
 use contract::error::chain;
 use contract::link::URL_BYTES_MAX;
 use contract::scope::Scope;
 use fetcher::address::{Dial, Net};
+use fetcher::once;
 use frontier::config::FrontierConfig;
 use serde::Deserialize;
 
-use crate::cli::{CrawlArgs, MachineFlags};
+use crate::cli::{CrawlArgs, FetchFlags, MachineFlags};
 use crate::exit::Failure;
 use crate::home;
 
@@ -204,6 +206,36 @@ pub fn node(flags: &MachineFlags) -> Result<(NodeConfig, Dial), Failure> {
     check_node(&file.node)?;
     let dial = dial(&file.node)?;
     Ok((file.node, dial))
+}
+
+/// What one document at a URL is fetched with, under a crawl's rules.
+///
+/// # Errors
+/// A URL, an address or a flag that cannot be used, or no contact.
+pub fn one(text: &str, flags: &FetchFlags) -> Result<(Url, once::Parts), Failure> {
+    let mut node = NodeConfig::default();
+    node.allow_net.clone_from(&flags.allow_net);
+    node.allow_port.clone_from(&flags.allow_port);
+    let dial = dial(&node)?;
+    let url = seed(text).map_err(|why| Failure::input(format!("{text:?}: {why}")))?;
+    may_dial(&url, &dial).map_err(|why| Failure::input(format!("{text:?}: {why}")))?;
+    let mut crawl = CrawlConfig::default();
+    set(&mut crawl.agent.contact, flags.contact.clone().map(Some));
+    set(
+        &mut crawl.agent.user_agent,
+        flags.user_agent.clone().map(Some),
+    );
+    check_crawl(&crawl, std::slice::from_ref(&url))?;
+    let tls = fetcher::tls::client_config(flags.ca.as_slice(), false)
+        .map_err(|error| Failure::input(chain(&error)))?;
+    let parts = once::Parts {
+        crawl,
+        dial,
+        dns: flags.dns,
+        tls,
+        clock: Clock::machine(),
+    };
+    Ok((url, parts))
 }
 
 fn read_file(path: &Path) -> Result<File, Failure> {

@@ -1,5 +1,8 @@
 //! The grammar of the readers' commands: what the crawl reads on its way, each reader usable by itself.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 /// `url …`
@@ -47,4 +50,72 @@ pub struct LinesFlag {
     /// Read cases from stdin, one JSON object a line, and answer each with one line
     #[arg(long)]
     pub jsonl: bool,
+}
+
+/// How a document is fetched where a URL stands for a file.
+#[derive(Debug, Args)]
+pub struct FetchFlags {
+    /// Who asks, where a URL is given: a mailto: or https: address, sent with the request
+    #[arg(
+        long,
+        value_name = "URI",
+        help_heading = "Network",
+        env = "ARGIOPE_CONTACT"
+    )]
+    pub contact: Option<String>,
+    /// Replaces the whole User-Agent line
+    #[arg(
+        long,
+        value_name = "TEXT",
+        help_heading = "Network",
+        env = "ARGIOPE_USER_AGENT"
+    )]
+    pub user_agent: Option<String>,
+    /// Allow private or loopback addresses of this network, say 127.0.0.0/8 (repeatable, or with commas between)
+    #[arg(
+        long,
+        value_name = "CIDR",
+        value_delimiter = ',',
+        help_heading = "Network",
+        env = "ARGIOPE_ALLOW_NET"
+    )]
+    pub allow_net: Vec<String>,
+    /// Allow this port beside 80, 443, 8080 and 8443 (repeatable)
+    #[arg(long, value_name = "PORT", help_heading = "Network")]
+    pub allow_port: Vec<u16>,
+    /// Ask this DNS server instead of the system's
+    #[arg(
+        long,
+        value_name = "ADDR:PORT",
+        help_heading = "Network",
+        env = "ARGIOPE_DNS"
+    )]
+    pub dns: Option<SocketAddr>,
+    /// Trust the certificates of this PEM file too
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Network",
+        env = "ARGIOPE_CA"
+    )]
+    pub ca: Option<PathBuf>,
+}
+
+/// `sitemap`
+#[derive(Debug, Args)]
+pub struct SitemapArgs {
+    /// A file, - for stdin, or an http(s) URL, which is fetched once (not with --jsonl)
+    #[arg(
+        value_name = "FILE|URL",
+        required_unless_present = "jsonl",
+        conflicts_with = "jsonl"
+    )]
+    pub source: Option<String>,
+    /// Where the document is, for what it says relative to itself [default: the URL it was fetched from]
+    #[arg(long, value_name = "URL", conflicts_with = "jsonl")]
+    pub base: Option<String>,
+    #[command(flatten)]
+    pub lines: LinesFlag,
+    #[command(flatten)]
+    pub fetch: FetchFlags,
 }

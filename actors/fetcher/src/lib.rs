@@ -21,6 +21,7 @@ mod holding;
 mod http;
 mod judge;
 mod lines;
+pub mod once;
 pub mod retry_after;
 pub mod robots;
 mod run;

@@ -36,7 +36,8 @@ use crate::judge::{Facts, HostNext, Next, Standing, is_strike, judge};
 use crate::lines::Lines;
 use crate::shell::{Shell, Taken};
 
-use request::{literal, redirect_target};
+use request::literal;
+pub(crate) use request::{may_dial, redirect_target};
 use robots::Known;
 
 /// A sitemap is read to this length (the sitemaps protocol's own limit is 50 MB).

@@ -6,7 +6,7 @@
 //! A driver that waits for each answer gets it: output is flushed whenever the next line is not already here.
 //! Start at [`run`].
 
-mod document;
+pub mod document;
 mod lines;
 #[cfg(test)]
 mod tests;

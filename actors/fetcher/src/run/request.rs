@@ -17,6 +17,7 @@ use http::Version;
 use http::header::LOCATION;
 
 use super::{Begun, Run};
+use crate::address::Dial;
 use crate::clients::HostClient;
 use crate::error::FetchError;
 use crate::holding::Stop;
@@ -30,10 +31,7 @@ const KEPT_BODY_MAX: u64 = 64 * 1_024;
 impl Run {
     /// Whether port and, where the host is one, address may be dialled.
     pub(super) fn may_dial(&self, url: &Url) -> Result<(), FetchError> {
-        let dial = &self.shell.dial;
-        dial.port(url.port_or_known_default().unwrap_or_default())?;
-        literal(url).map_or(Ok(()), |address| dial.address(address))?;
-        Ok(())
+        may_dial(&self.shell.dial, url)
     }
 
     /// Sends one request when its turn has come: after the host's delay or `pause`, the longer of them, and when the
@@ -158,6 +156,13 @@ fn outgrew_its_connection(answered: &Answered) -> bool {
     exchange.version < Version::HTTP_2 && exchange.body.len() > KEPT_BODY_MAX
 }
 
+/// Whether port and, where the host is one, address may be dialled.
+pub(crate) fn may_dial(dial: &Dial, url: &Url) -> Result<(), FetchError> {
+    dial.port(url.port_or_known_default().unwrap_or_default())?;
+    literal(url).map_or(Ok(()), |address| dial.address(address))?;
+    Ok(())
+}
+
 /// The address that a URL names instead of a host name.
 pub(super) fn literal(url: &Url) -> Option<IpAddr> {
     match url.host()? {
@@ -168,7 +173,7 @@ pub(super) fn literal(url: &Url) -> Option<IpAddr> {
 }
 
 /// Where an answer redirects to, as far as that can be requested.
-pub(super) fn redirect_target(url: &Url, answered: &Answered) -> Option<Url> {
+pub(crate) fn redirect_target(url: &Url, answered: &Answered) -> Option<Url> {
     let exchange = &answered.exchange;
     if !matches!(exchange.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
         return None;

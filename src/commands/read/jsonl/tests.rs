@@ -1,3 +1,5 @@
+//! The frame from outside: ids, documents, bad lines, bounds, and a driver that waits.
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
