@@ -5,6 +5,9 @@
 //! Start at [`jsonl`].
 
 pub mod jsonl;
-#[expect(dead_code, reason = "the first reader that takes a URL is not there yet")]
+#[expect(
+    dead_code,
+    reason = "the first reader that takes a URL is not there yet"
+)]
 pub mod source;
 pub mod url;
