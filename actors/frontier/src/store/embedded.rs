@@ -2,11 +2,11 @@
 //!
 //! Owns the folder's lock, the storage engine and the small part of the frontier that is in memory: whose turn it
 //! is, the leases that are out, the hosts worked on lately, and what spares a look into the seen set (fingerprints
-//! seen lately, and a sieve that knows what is certainly new). All else is on disk.
+//! seen lately, the newest of the seen set, and sieves that know what is certainly new). All else is on disk.
 //! Every verb is one commit. A failure leaves memory and disk apart; then the store refuses everything until it
 //! is opened again. Start reading at [`work::Work`]; [`open`] says what a restart does.
 //!
-//! Memory: `memory_bytes` for caches, write buffers and the sieve; 24 bytes for every host that waits; about 400
+//! Memory: `memory_bytes` for caches, write buffers, tables and sieves; 24 bytes for every host that waits; about 400
 //! bytes and 16 for each URL of a host that is leased; nothing more for hosts with nothing queued or known URLs.
 
 mod asked;
@@ -15,6 +15,7 @@ mod hosts;
 mod leases;
 mod moving;
 mod open;
+mod seen;
 mod settling;
 #[cfg(test)]
 mod tests;

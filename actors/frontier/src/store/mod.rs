@@ -16,7 +16,6 @@ pub(crate) mod memory;
 pub mod moving;
 mod recent;
 pub mod redis;
-mod sieve;
 #[cfg(test)]
 pub(crate) mod suite;
 mod time;

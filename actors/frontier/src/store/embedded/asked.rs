@@ -115,7 +115,7 @@ impl Work {
             Some(Fingerprint(u64::MAX)) => return Ok(Vec::new()),
             Some(Fingerprint(last)) => last + 1,
         };
-        let known = self.disk.seen_from(from).take(most);
+        let known = self.seen.from(from).take(most);
         known.map(|found| found.map(Fingerprint)).collect()
     }
 

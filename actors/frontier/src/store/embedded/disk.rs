@@ -64,7 +64,7 @@ struct HostRow<N, R> {
 enum Looks {
     /// By ranges.
     InOrder,
-    /// By key, nearly always one that is there (the sieve has sorted out the others).
+    /// By key, nearly always one that is there.
     ForWhatIsThere,
     /// By key, often one that is not there.
     ForWhatMayBe,
@@ -99,8 +99,8 @@ fn options(memtable: u64, looks: Looks, packed: bool) -> KeyspaceCreateOptions {
 /// The open database.
 pub(super) struct Disk {
     db: Database,
-    /// Fingerprint → nothing.
-    seen: Keyspace,
+    /// Number of a commit → the fingerprints that became known with it, until a run of the seen set holds them.
+    fresh: Keyspace,
     /// Host, class, place → element.
     queue: Keyspace,
     /// Host → name and record.
@@ -132,7 +132,7 @@ impl Disk {
         let small = memory / 64;
         Ok(Self {
             // Fingerprints do not compress.
-            seen: keyspace("seen", memory / 5, Looks::ForWhatIsThere, false)?,
+            fresh: keyspace("fresh", memory / 16, Looks::InOrder, false)?,
             queue: keyspace("queue", memory / 6, Looks::InOrder, true)?,
             hosts: keyspace("hosts", memory / 16, Looks::ForWhatIsThere, true)?,
             names: keyspace("names", small, Looks::ForWhatMayBe, true)?,
@@ -153,7 +153,8 @@ impl Disk {
     ) -> impl Iterator<Item = Result<(Slice, Slice), StoreError>> {
         let keyspace = match kind {
             Kind::Exact => &self.exact,
-            Kind::Known => &self.seen,
+            // Of the seen set, what is no run yet.
+            Kind::Known => &self.fresh,
             Kind::Hosts => &self.hosts,
             Kind::Robots => &self.robots,
             Kind::Queued => &self.queue,
@@ -183,23 +184,36 @@ impl Disk {
         Ok(self.db.persist(PersistMode::SyncAll)?)
     }
 
-    pub(super) fn is_seen(&self, fingerprint: u64) -> Result<bool, StoreError> {
-        Ok(self.seen.contains_key(fingerprint.to_be_bytes())?)
+    /// Logs the fingerprints that become known with a commit.
+    pub(super) fn log_fresh(
+        &self,
+        batch: &mut Batch,
+        entry: u64,
+        fingerprints: impl Iterator<Item = u64>,
+    ) {
+        let row: Vec<u8> = fingerprints.flat_map(u64::to_le_bytes).collect();
+        batch.0.insert(&self.fresh, entry.to_be_bytes(), row);
     }
 
-    pub(super) fn see(&self, batch: &mut Batch, fingerprint: u64) {
-        batch
-            .0
-            .insert(&self.seen, fingerprint.to_be_bytes(), Slice::empty());
-    }
-
-    /// Fingerprints from `from` on, ascending.
-    pub(super) fn seen_from(&self, from: u64) -> impl Iterator<Item = Result<u64, StoreError>> {
-        self.seen.range(from.to_be_bytes()..).map(|row| {
-            let key = row.key()?;
-            let bytes = key.as_ref().try_into().map_err(|_| odd("fingerprint"))?;
-            Ok(u64::from_be_bytes(bytes))
+    /// The log's entries, in order.
+    pub(super) fn fresh(&self) -> impl Iterator<Item = Result<(u64, Vec<u64>), StoreError>> {
+        self.fresh.iter().map(|row| {
+            let (key, row) = row.into_inner()?;
+            let entry = key.as_ref().try_into().map_err(|_| odd("fingerprint"))?;
+            let (eights, []) = row.as_chunks::<8>() else {
+                return Err(odd("fingerprint"));
+            };
+            let fingerprints = eights.iter().map(|&eight| u64::from_le_bytes(eight));
+            Ok((u64::from_be_bytes(entry), fingerprints.collect()))
         })
+    }
+
+    /// Removes the log's entries up to one.
+    pub(super) fn drop_fresh(&self, batch: &mut Batch, until: u64) -> Result<(), StoreError> {
+        for row in self.fresh.range(..=until.to_be_bytes()) {
+            batch.0.remove(&self.fresh, row.key()?);
+        }
+        Ok(())
     }
 
     pub(super) fn element(&self, at: [u8; 13]) -> Result<Slice, StoreError> {

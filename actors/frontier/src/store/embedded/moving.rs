@@ -78,27 +78,19 @@ impl Work {
         most: usize,
     ) -> Result<Rows, StoreError> {
         let RowPlace { kind, at } = from.unwrap_or_default();
-        let (mut rows, mut known, mut last) = (Vec::new(), Vec::new(), None);
-        let count = match kind {
-            Kind::Known => most.min(KNOWN_ROWS_TOGETHER) * KNOWN_TOGETHER,
-            _ => most,
-        };
-        let stored = self.disk.stored_from(kind, &at).take(count + 1);
+        if kind == Kind::Known {
+            return self.known_from(&at, most);
+        }
+        let (mut rows, mut last) = (Vec::new(), None);
+        let stored = self.disk.stored_from(kind, &at).take(most + 1);
         let stored = stored.collect::<Result<Vec<_>, _>>()?;
         for (n, (key, value)) in stored.into_iter().enumerate() {
-            if n == count {
+            if n == most {
                 last = Some(key);
                 break;
             }
-            match kind {
-                Kind::Known => known.push(key.as_ref().try_into().map_err(|_| odd("fingerprint"))?),
-                _ => rows.push(self.row(kind, &key, &value)?),
-            }
+            rows.push(self.row(kind, &key, &value)?);
         }
-        let known = known.chunks(KNOWN_TOGETHER);
-        rows.extend(known.map(|some: &[[u8; 8]]| {
-            Row::Known(some.iter().map(|&one| u64::from_be_bytes(one)).collect())
-        }));
         let next = match last {
             Some(key) => Some(RowPlace {
                 kind,
@@ -107,6 +99,30 @@ impl Work {
             None => kind.next(),
         };
         Ok(Rows { rows, next })
+    }
+
+    /// Rows of fingerprints, ascending.
+    fn known_from(&self, at: &[u8], most: usize) -> Result<Rows, StoreError> {
+        let from = match at {
+            [] => 0,
+            at => u64::from_be_bytes(at.try_into().map_err(|_| odd("fingerprint"))?),
+        };
+        let count = most.min(KNOWN_ROWS_TOGETHER) * KNOWN_TOGETHER;
+        let known = self.seen.from(from).take(count + 1);
+        let mut known = known.collect::<Result<Vec<u64>, _>>()?;
+        let next = match known.get(count) {
+            Some(last) => Some(RowPlace {
+                kind: Kind::Known,
+                at: last.to_be_bytes().as_slice().into(),
+            }),
+            None => Kind::Known.next(),
+        };
+        known.truncate(count);
+        let rows = known.chunks(KNOWN_TOGETHER);
+        Ok(Rows {
+            rows: rows.map(|some| Row::Known(some.to_vec())).collect(),
+            next,
+        })
     }
 
     fn row(&mut self, kind: Kind, key: &[u8], value: &[u8]) -> Result<Row, StoreError> {
@@ -222,10 +238,7 @@ impl Work {
         match row {
             Row::Exact { url, seed } => self.disk.put_exact(&mut change.batch, url, *seed),
             Row::Known(some) => {
-                for fingerprint in some.iter().map(|one| one & self.mask) {
-                    self.disk.see(&mut change.batch, fingerprint);
-                    change.fresh.insert(fingerprint);
-                }
+                change.fresh.extend(some.iter().map(|one| one & self.mask));
             }
             Row::Host(row) => {
                 let now = change.now.ms();

@@ -18,7 +18,8 @@ use serde::{Deserialize, Serialize};
 use super::EmbeddedOptions;
 use super::disk::{Counters, Disk};
 use super::moving::UNFINISHED;
-use super::work::Work;
+use super::seen::{Seen, SeenOptions};
+use super::work::{RUNS, Work};
 use crate::error::StoreError;
 use crate::events;
 use crate::store::machine::host::HostState;
@@ -26,10 +27,12 @@ use crate::store::machine::schedule::Schedule;
 use crate::store::time::StoreTime;
 
 /// Version of the store's keys and values as a whole.
-const SCHEMA_VERSION: u16 = 1;
+const SCHEMA_VERSION: u16 = 2;
 /// The engine's folder, and where a new one is made.
 const STORE: &str = "store";
 const STORE_NEW: &str = "store.new";
+/// The folder of the seen set's runs.
+const SEEN: &str = "seen";
 /// The file that the engine leaves in every whole database.
 const ENGINE_MARK: &str = "version";
 /// Hosts whose leases are taken back in one commit.
@@ -134,13 +137,17 @@ fn check_facts(disk: &Disk, path: &Path) -> Result<Facts, StoreError> {
             known: SCHEMA_VERSION,
         });
     }
-    let facts: Facts = disk.meta("facts")?.ok_or_else(|| missing("facts"))?;
     let other = |what, found: String, known: String| StoreError::OtherRules {
         path: path(),
         what,
         found,
         known,
     };
+    if found < SCHEMA_VERSION {
+        let (found, known) = (found.to_string(), SCHEMA_VERSION.to_string());
+        return Err(other("schema", found, known));
+    }
+    let facts: Facts = disk.meta("facts")?.ok_or_else(|| missing("facts"))?;
     if facts.canonical != CANONICAL_VERSION {
         let (found, known) = (facts.canonical.to_string(), CANONICAL_VERSION.to_string());
         return Err(other("URL comparison version", found, known));
@@ -180,7 +187,7 @@ pub(super) fn open(
     let disk = open_disk(&path, options.memory_bytes, options.fail.clone())?;
     let recovered = catch_unwind(AssertUnwindSafe(|| {
         let facts = check_facts(&disk, &path)?;
-        Ok((recover(disk, options)?, facts))
+        Ok((recover(disk, &folder.join(SEEN), options)?, facts))
     }));
     match recovered {
         Ok(Ok((work, facts))) => Ok((work, facts, held)),
@@ -199,7 +206,7 @@ pub(super) fn open(
 }
 
 /// Fills the schedule, and takes back the leases that were out: their process is gone, as the lock proves.
-fn recover(disk: Disk, options: EmbeddedOptions) -> Result<Work, StoreError> {
+fn recover(disk: Disk, runs: &Path, options: EmbeddedOptions) -> Result<Work, StoreError> {
     let mut counters: Counters = disk
         .meta("counters")?
         .ok_or(StoreError::Missing { what: "counters" })?;
@@ -223,7 +230,8 @@ fn recover(disk: Disk, options: EmbeddedOptions) -> Result<Work, StoreError> {
         .emit();
         counters.queued = queued;
     }
-    let mut work = Work::new(disk, counters, time, schedule, active, options)?;
+    let seen = open_seen(&disk, runs, &options)?;
+    let mut work = Work::new((disk, seen), counters, time, schedule, active, options)?;
     for hosts in leased.chunks(RECOVERED_TOGETHER) {
         work.take_back(hosts, leased.len() == 1)?;
     }
@@ -235,6 +243,21 @@ fn recover(disk: Disk, options: EmbeddedOptions) -> Result<Work, StoreError> {
     }
     .emit();
     Ok(work)
+}
+
+/// The seen set: its runs, and what the log holds beside them.
+fn open_seen(disk: &Disk, runs: &Path, options: &EmbeddedOptions) -> Result<Seen, StoreError> {
+    let listing: Vec<(u64, u64)> = disk.meta(RUNS)?.unwrap_or_default();
+    let seen = SeenOptions {
+        memory_bytes: options.memory_bytes / 2,
+        fail: options.fail.clone(),
+    };
+    let mut seen = Seen::open(runs, &listing, seen)?;
+    for entry in disk.fresh() {
+        let (entry, fingerprints) = entry?;
+        seen.replay(entry, fingerprints.into_iter());
+    }
+    Ok(seen)
 }
 
 /// A host as it was stored.

@@ -69,9 +69,7 @@ impl Work {
         }
         admitted.new += 1;
         let id = self.host_id(&link.host, &link.url, change)?;
-        if change.fresh.insert(fingerprint) {
-            self.disk.see(&mut change.batch, fingerprint);
-        }
+        change.fresh.insert(fingerprint);
         self.counters.known += 1;
         let queued = QueuedRef {
             url: &link.url,
@@ -84,12 +82,12 @@ impl Work {
         self.push(id, link.kind.class(), 0, queued, change)
     }
 
-    /// By fingerprint: the cache, this commit, the sieve, and only then the seen set.
+    /// By fingerprint: the cache, this commit, the seen set.
     fn is_known(&mut self, fingerprint: u64, change: &Change) -> Result<bool, StoreError> {
         if self.recent.contains(fingerprint) || change.fresh.contains(&fingerprint) {
             return Ok(true);
         }
-        let known = self.sieve.may_hold(fingerprint) && self.disk.is_seen(fingerprint)?;
+        let known = self.seen.contains(fingerprint)?;
         if known {
             self.recent.insert(fingerprint);
         }

@@ -330,9 +330,11 @@ fn changed(change: impl FnOnce(&Disk, &mut super::disk::Batch)) -> String {
 fn other_versions_are_refused_with_both_versions() {
     let said = changed(|disk, batch| disk.put_meta(batch, "schema", &9u16).unwrap());
     assert!(
-        said.contains("schema 9") && said.contains("up to 1"),
+        said.contains("schema 9") && said.contains("up to 2"),
         "{said}"
     );
+    let said = changed(|disk, batch| disk.put_meta(batch, "schema", &1u16).unwrap());
+    assert!(said.contains("schema 1"), "{said}");
     let facts = |canonical: u16, psl: &str| (canonical, psl.to_owned(), 42u64);
     let psl = contract::host::PSL_VERSION;
     let said = changed(|disk, batch| disk.put_meta(batch, "facts", &facts(77, psl)).unwrap());

@@ -4,7 +4,7 @@
 //! [`super::settling`] (links in, pages out), [`super::leases`] (how they end) and [`super::asked`].
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 use std::time::Duration;
 
 use contract::host::Host;
@@ -14,6 +14,7 @@ use super::EmbeddedOptions;
 use super::disk::{Batch, Counters, Disk};
 use super::hosts::Hosts;
 use super::moving::MASK;
+use super::seen::{AsIs, Seen};
 use crate::config::Rules;
 use crate::error::StoreError;
 use crate::events;
@@ -23,8 +24,10 @@ use crate::store::machine::host::{HostState, Record};
 use crate::store::machine::schedule::{HostId, SUSPECTS, Schedule};
 use crate::store::machine::{RETRY, index, retry_due};
 use crate::store::recent::Recent;
-use crate::store::sieve::Sieve;
 use crate::store::time::{Now, StoreTime};
+
+/// Number and count of each run of the seen set.
+pub(super) const RUNS: &str = "runs";
 
 /// Memory and disk of the embedded store.
 pub(super) struct Work {
@@ -34,7 +37,7 @@ pub(super) struct Work {
     pub(super) hosts: Hosts,
     pub(super) schedule: Schedule,
     pub(super) recent: Recent,
-    pub(super) sieve: Sieve,
+    pub(super) seen: Seen,
     pub(super) time: StoreTime,
     /// Hosts with something queued.
     pub(super) active: u64,
@@ -56,26 +59,6 @@ pub(super) struct Change {
     pub(super) counted: bool,
 }
 
-/// Fingerprints are hashes already, but for their heads.
-#[derive(Default)]
-pub(super) struct AsIs(u64);
-
-impl Hasher for AsIs {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
-        }
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        self.0 = value.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-}
-
 pub(super) fn usual(state: &HostState) -> Usual<'_> {
     Usual {
         https: state.record.https,
@@ -91,9 +74,9 @@ pub(super) fn unreadable(source: contract::codec::CodecError) -> StoreError {
     }
 }
 impl Work {
-    /// The store in memory; reads through the seen set once.
+    /// The store in memory.
     pub(super) fn new(
-        disk: Disk,
+        (disk, seen): (Disk, Seen),
         counters: Counters,
         time: StoreTime,
         schedule: Schedule,
@@ -101,10 +84,6 @@ impl Work {
         options: EmbeddedOptions,
     ) -> Result<Self, StoreError> {
         let mask = disk.meta(MASK)?.unwrap_or(u64::MAX);
-        let mut sieve = Sieve::with_bytes(options.memory_bytes / 10 * 3, counters.known);
-        for fingerprint in disk.seen_from(0) {
-            sieve.insert(fingerprint?);
-        }
         Ok(Self {
             disk,
             counters,
@@ -112,7 +91,7 @@ impl Work {
             hosts: Hosts::default(),
             schedule,
             recent: Recent::with_bytes(options.memory_bytes / 6),
-            sieve,
+            seen,
             time,
             active,
             outstanding: 0,
@@ -133,18 +112,42 @@ impl Work {
     /// Commits a verb's changes; only then are its fingerprints remembered as known.
     pub(super) fn commit(&mut self, mut change: Change) -> Result<(), StoreError> {
         self.hosts.write(&self.disk, &mut change.batch)?;
-        if change.batch.is_empty() && !change.counted {
+        if change.batch.is_empty() && change.fresh.is_empty() && !change.counted {
             return Ok(());
         }
         self.counters.time = change.now.0;
         self.disk
             .put_meta(&mut change.batch, "counters", &self.counters)?;
+        if !change.fresh.is_empty() {
+            let fresh = change.fresh.iter().copied();
+            self.disk
+                .log_fresh(&mut change.batch, self.seen.entry(), fresh);
+        }
         self.disk.commit(change.batch)?;
-        for fingerprint in change.fresh {
-            self.sieve.insert(fingerprint);
+        self.hosts.shrink(self.schedule.leases());
+        if change.fresh.is_empty() {
+            return Ok(());
+        }
+        for &fingerprint in &change.fresh {
             self.recent.insert(fingerprint);
         }
-        self.hosts.shrink(self.schedule.leases());
+        self.seen.remember(change.fresh.into_iter());
+        self.list_runs()
+    }
+
+    /// Lists the runs that the seen set has made meanwhile.
+    fn list_runs(&mut self) -> Result<(), StoreError> {
+        while let Some(made) = self.seen.made()? {
+            let mut batch = self.disk.batch();
+            self.disk.put_meta(&mut batch, RUNS, &made.listing)?;
+            if let Some(until) = made.log_until {
+                self.disk.drop_fresh(&mut batch, until)?;
+            }
+            self.disk.commit(batch)?;
+            // A power loss must not bring back a list whose files are gone.
+            self.disk.flush()?;
+            self.seen.take(made)?;
+        }
         Ok(())
     }
 
