@@ -55,8 +55,6 @@ pub struct NodeConfig {
     /// PEM file of further roots.
     pub ca: Option<PathBuf>,
     pub metrics_listen: Option<SocketAddr>,
-    /// How long a released lease waits for its pages that are in the ring, in milliseconds.
-    pub ring_ms_max: u64,
 }
 
 /// The least memory the process can work with.
@@ -76,7 +74,6 @@ impl Default for NodeConfig {
             dns: None,
             ca: None,
             metrics_listen: None,
-            ring_ms_max: FrontierConfig::default().ring_ms_max,
         }
     }
 }

@@ -12,6 +12,7 @@ use contract::error::chain;
 use contract::fault::FailPlan;
 use contract::pulse::Pulse;
 use contract::rate::{Limit, RateScope};
+use contract::wanted::Wanted;
 use frontier::config::{FrontierConfig, Rules};
 use frontier::fleet::Link;
 use frontier::fleet::crawls::Crawl;
@@ -55,6 +56,8 @@ pub struct Opened<S> {
     pub fingerprints: Fingerprinter,
     /// Whether leases still hold as far as the store can be asked.
     pub pulse: Pulse,
+    /// Whether another node waits for one of this node's leases.
+    pub wanted: Wanted,
     /// Pages that wait on this node's disk for a store that is away.
     pub unsettled: Unsettled,
 }
@@ -67,7 +70,6 @@ pub fn config(node: &NodeConfig, memory_bytes: u64) -> FrontierConfig {
     FrontierConfig {
         memory_bytes,
         lease_ms: node.lease_ms,
-        ring_ms_max: node.ring_ms_max,
         ..FrontierConfig::default()
     }
 }
@@ -110,6 +112,7 @@ pub async fn in_folder(
         rates: alone(&plan.clock, plan.settings.crawl.pace.limit()).await?,
         fingerprints,
         pulse: Pulse::always(),
+        wanted: Wanted::default(),
         unsettled: Arc::new(|| 0),
     })
 }
@@ -206,6 +209,7 @@ pub async fn in_store(
     };
     Ok(Opened {
         pulse: store.pulse(),
+        wanted: store.wanted(),
         unsettled,
         store,
         rates: Arc::new(rates),

@@ -52,6 +52,8 @@ const PAGE_SLOTS: usize = 64;
 pub struct Plan {
     pub settings: Settings,
     pub folder: Folder,
+    /// What the names of its WARC files begin with: no other node's do.
+    pub archive_prefix: String,
     pub home: Home,
     /// What of `--max-memory` all crawls of this process share.
     pub memory: Memory,
@@ -130,6 +132,7 @@ impl Generation {
             rates,
             fingerprints,
             pulse,
+            wanted,
             unsettled,
         } = frontier;
         let mut chance = Chance::seeded(rand::random());
@@ -176,7 +179,7 @@ impl Generation {
             let setup = Setup {
                 config: storage_config,
                 layout: Layout::new(plan.folder.path()),
-                prefix: "argiope".to_owned(),
+                prefix: plan.archive_prefix.clone(),
                 info: identity::warc_info(&plan.settings),
                 clock: plan.clock.clone(),
                 chance: Chance::seeded(chance.draw()),
@@ -237,6 +240,7 @@ impl Generation {
             bell: bell.clone(),
             turns: turns.clone(),
             pulse,
+            wanted,
             taker: Taker::ALONE,
         };
         let fetch_config = fetcher_config(

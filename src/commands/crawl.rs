@@ -38,6 +38,7 @@ pub async fn run(args: &CrawlArgs) -> Result<Code, Failure> {
         memory: Memory::of(settings.node.max_memory_bytes),
         settings,
         folder,
+        archive_prefix: "argiope".to_owned(),
         home: Home::Folder {
             change: args.change,
         },

@@ -261,6 +261,7 @@ impl Works {
         let owner = Owner::of(&crawl, &bench.name);
         let plan = Rc::new(Plan {
             folder: Folder::shared(&settings.output, &owner)?,
+            archive_prefix: format!("argiope.{}.{}", heard.name, bench.name),
             settings,
             home: Home::Shared(SharedCrawl {
                 link: link.clone(),

@@ -37,5 +37,6 @@ pub mod scope;
 pub mod settle;
 pub mod turns;
 pub mod valid;
+pub mod wanted;
 
 pub use url::Url;

@@ -25,6 +25,8 @@ pub(crate) enum Stop {
     Short,
     /// The host rests.
     Rest,
+    /// Another node waits for a host.
+    Wanted,
     /// No new requests are to be sent, or the running one was cancelled.
     Drained,
     /// This node cannot work.

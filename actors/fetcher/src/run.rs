@@ -139,6 +139,10 @@ impl Run {
             if self.shell.drain.is_cancelled() {
                 return Some(Stop::Drained);
             }
+            // Every lease brings something, or two nodes could hand a host to and fro.
+            if position > 0 && self.shell.doors.wanted.take(self.shell.clock.boot()) {
+                return Some(Stop::Wanted);
+            }
             let done = {
                 // Pinned here: a page's future is large, and each hand it went through would copy it.
                 let page = pin!(self.url(position));

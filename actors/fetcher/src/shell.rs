@@ -18,6 +18,7 @@ use contract::outbox::Outbox;
 use contract::page::{Page, PageGauge};
 use contract::pulse::Pulse;
 use contract::turns::Turns;
+use contract::wanted::Wanted;
 use tokio::sync::Semaphore;
 
 use crate::address::Dial;
@@ -47,6 +48,8 @@ pub struct Doors {
     pub turns: Turns,
     /// Whether leases still hold as far as the frontier can be asked.
     pub pulse: Pulse,
+    /// Whether another node waits for one of this node's leases.
+    pub wanted: Wanted,
     /// Which of the node's fetchers this is.
     pub taker: Taker,
 }

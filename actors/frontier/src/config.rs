@@ -12,11 +12,8 @@ pub struct FrontierConfig {
     /// Memory for the embedded store's caches and write buffers, in bytes. The engine's own needs come on top:
     /// reckon with 1.5 times this in all.
     pub memory_bytes: u64,
-    /// A lease's term, in milliseconds.
+    /// A lease's term, in milliseconds, and how long a released one waits for pages that are still in the ring.
     pub lease_ms: u64,
-    /// How long a released lease waits for pages that are still in the ring, in milliseconds; at least the page
-    /// layer's limit, after which every page has been settled or has vanished.
-    pub ring_ms_max: u64,
     /// Questions queued or in work at once; the sum of the slots of the room's outboxes must not be greater.
     pub slots_max: usize,
 }
@@ -26,7 +23,6 @@ impl Default for FrontierConfig {
         Self {
             memory_bytes: 48 << 20,
             lease_ms: 90_000,
-            ring_ms_max: 150_000,
             slots_max: 1_024,
         }
     }
@@ -47,7 +43,7 @@ impl FrontierConfig {
     /// # Errors
     /// The first key that cannot.
     pub fn validate(self) -> Result<Self, ConfigError> {
-        let bounds: [(_, _, u64, u64, _); 3] = [
+        let bounds: [(_, _, u64, u64, _); 2] = [
             (
                 "memory-bytes",
                 "at least 16 MiB",
@@ -56,13 +52,6 @@ impl FrontierConfig {
                 self.memory_bytes,
             ),
             ("lease-ms", "1 s to 1 h", 1_000, 3_600_000, self.lease_ms),
-            (
-                "ring-ms-max",
-                "1 s to 1 h",
-                1_000,
-                3_600_000,
-                self.ring_ms_max,
-            ),
         ];
         for (key, must, least, most, found) in bounds {
             if !(least..=most).contains(&found) {
@@ -86,10 +75,9 @@ pub struct Rules {
     pub address_leases_max: Option<u32>,
     /// Kept pages over the crawl's life.
     pub limit: Option<u64>,
-    /// A lease's term.
+    /// A lease's term, and how long a released one waits for its pages in the ring: longer than storing one takes, and
+    /// if its node has died in between, others go on when a lease of it would have run out.
     pub lease: Duration,
-    /// How long a released lease waits for its pages in the ring.
-    pub ring: Duration,
 }
 
 impl Rules {
@@ -102,7 +90,6 @@ impl Rules {
             address_leases_max: Some(crawl.pace.address_leases_max),
             limit: crawl.limits.limit,
             lease: Duration::from_millis(node.lease_ms),
-            ring: Duration::from_millis(node.ring_ms_max),
         }
     }
 }

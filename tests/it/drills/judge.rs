@@ -2,7 +2,7 @@
 //!
 //! Owns the figures of DESIGN's invariants as far as a drill can see them. Start reading at [`judge`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -75,9 +75,11 @@ pub(super) fn judge(drill: &Drill, allowed: Allowed) {
 
 /// The URL of every sound answer in the archives, by file and offset.
 fn records(drill: &Drill) -> BTreeMap<Place, String> {
-    let mut records = BTreeMap::new();
+    let (mut records, mut names) = (BTreeMap::new(), BTreeSet::new());
     for folder in drill.fleet.folders() {
         for path in archives(&folder.join("archive")).unwrap() {
+            let is_new = names.insert(path.file_name().unwrap().to_owned());
+            assert!(is_new, "another node has a file {}", path.display());
             for record in Records::open(&path).unwrap() {
                 let record = record.unwrap();
                 if record.kind() == "response" && record.payload_digest() == Digest::Right {
@@ -90,7 +92,7 @@ fn records(drill: &Drill) -> BTreeMap<Place, String> {
     records
 }
 
-/// A file, and where in it. Two nodes may have files of the same name.
+/// A file, and where in it.
 type Place = (PathBuf, u64);
 
 /// The last word of the nodes on each URL, and where its record is.

@@ -113,11 +113,7 @@ impl Drill {
         let folder = self.fleet.folder.path();
         let config = folder.join(format!("{name}.toml"));
         let lease = self.lease.as_millis();
-        std::fs::write(
-            &config,
-            format!("[node]\nlease-ms = {lease}\nring-ms-max = 5000\n"),
-        )
-        .unwrap();
+        std::fs::write(&config, format!("[node]\nlease-ms = {lease}\n")).unwrap();
         let mut command = clean(ARGIOPE);
         command
             .current_dir(folder)

@@ -71,6 +71,27 @@ fn a_node_is_drained_and_its_hosts_go_on_at_once() {
 }
 
 #[test]
+fn a_node_joins_where_every_host_is_leased() {
+    let mut drill = Drill::new("node-joins", Duration::from_secs(1));
+    // Leases that nobody could wait for.
+    drill.lease = Duration::from_secs(90);
+    drill.join("n1");
+    drill.join("n2");
+    drill.moment(8, 15);
+    let joined = now();
+    drill.join("n3");
+    let ledger = drill.fleet.folder.path().join("zoo/n3/logs/crawl.jsonl");
+    let has_fetched = || std::fs::metadata(&ledger).is_ok_and(|file| file.len() > 0);
+    let fetched = until_or_none(PATIENCE, || has_fetched().then_some(now()));
+    let took = fetched.expect("a page of the third node") - joined;
+    println!("node-joins: its first page after {} ms", took.as_millis());
+    assert!(took <= Duration::from_secs(5), "{took:?}");
+    drill.delay = Duration::from_millis(100);
+    drill.fleet.ask("rate", &["--host-delay", "100ms"]);
+    drill.ends(Allowed::default());
+}
+
+#[test]
 fn nodes_come_and_go() {
     const TIMES: usize = 20;
     let mut drill = Drill::new("node-churn", Duration::from_millis(1_500));

@@ -506,6 +506,20 @@ async fn a_lost_lease_sends_nothing_more() {
 }
 
 #[actix::test]
+async fn a_lease_that_another_node_waits_for_goes_back_when_its_page_is_done() {
+    let site = Site::start(|_, _| page("x")).await;
+    let bench = Bench::new(&site);
+    bench.ring.wanted.ask(bench.clock.boot().after(TERM));
+    bench.fetch(&site, &["/a", "/b", "/c"]).await;
+    assert_eq!(site.paths(), ["/robots.txt", "/a"]);
+    assert_eq!(bench.released(), Some(1));
+    // One was wanted, and one was given.
+    bench.ring.log.lock().unwrap().releases.clear();
+    bench.fetch(&site, &["/b", "/c"]).await;
+    assert_eq!(bench.released(), Some(2));
+}
+
+#[actix::test]
 async fn a_lease_is_extended_when_a_third_is_used() {
     let clock = Clock::manual(Wall(0));
     let hand = clock.clone();

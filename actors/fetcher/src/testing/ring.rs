@@ -23,6 +23,7 @@ use contract::page::{Cut, Fate, Page, PageGauge, Place};
 use contract::pulse::Pulse;
 use contract::rate::{Grant, Reserved, StoreTime, Versions};
 use contract::turns::Turns;
+use contract::wanted::Wanted;
 use tokio::sync::mpsc;
 
 use crate::FetcherConfig;
@@ -157,6 +158,7 @@ pub(crate) struct Ring {
     pub(crate) bytes: ByteBudget,
     pub(crate) health: Health,
     pub(crate) bell: Bell,
+    pub(crate) wanted: Wanted,
     /// Unlimited unless a test limits them.
     pub(crate) turns: Turns,
     pub(crate) died: mpsc::Receiver<Died>,
@@ -182,6 +184,7 @@ impl Ring {
             bytes: ByteBudget::new(64 << 20),
             health: Health::default(),
             bell: Bell::new(1),
+            wanted: Wanted::default(),
             turns,
             died,
             beacon,
@@ -230,6 +233,7 @@ impl Ring {
             bell: self.bell.clone(),
             turns: self.turns.clone(),
             pulse: Pulse::always(),
+            wanted: self.wanted.clone(),
             taker: Taker::ALONE,
         }
     }

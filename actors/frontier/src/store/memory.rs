@@ -555,7 +555,7 @@ impl Model {
         let Some(at) = self.leased(&release.host, release.token) else {
             return;
         };
-        let ring = now.ms_after(Duration::ZERO, self.rules.ring);
+        let end = now.ms_after(Duration::ZERO, self.rules.lease);
         let host = &mut self.hosts[at];
         let Some(lease) = host.lease.as_mut().filter(|lease| lease.handed.is_none()) else {
             return;
@@ -564,7 +564,7 @@ impl Model {
         for (_, open) in lease.places.iter_mut().skip(release.handed) {
             *open = false;
         }
-        lease.end = lease.end.max(ring);
+        lease.end = lease.end.max(end);
         let still_open = lease.places.iter().rev().find(|(_, open)| *open);
         lease.last = still_open.map_or(lease.last, |(place, _)| *place);
         if let Some(ago) = since_end {

@@ -59,7 +59,6 @@ pub(crate) fn rules() -> Rules {
         address_leases_max: Some(2),
         limit: None,
         lease: Duration::from_secs(5),
-        ring: Duration::from_secs(3),
     }
 }
 

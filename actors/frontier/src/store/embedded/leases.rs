@@ -239,7 +239,7 @@ impl Work {
         let Some(id) = self.hosts.find(&self.disk, &release.host)? else {
             return Ok(());
         };
-        let (ours, ring, now) = (self.rules.delay, self.rules.ring, change.now);
+        let (ours, term, now) = (self.rules.delay, self.rules.lease, change.now);
         let state = self.hosts.get(&self.disk, id)?;
         let delay = state.record.delay(ours);
         let Some(lease) = state.lease_of(release.token).filter(|l| !l.released()) else {
@@ -248,7 +248,7 @@ impl Work {
         let before = lease.end;
         let rested = since_end.map(|ago| now.ms_after(ago, delay));
         let state = self.hosts.change(&self.disk, id)?;
-        let back = state.release(release.handed, rested, now.ms_after(Duration::ZERO, ring));
+        let back = state.release(release.handed, rested, now.ms_after(Duration::ZERO, term));
         self.outstanding -= u64::from(back);
         let after = state.lease.as_ref().map_or(before, |lease| lease.end);
         // No request is sent under it any more.

@@ -26,7 +26,6 @@ fn options(clock: &Clock) -> EmbeddedOptions {
             address_leases_max: None,
             limit: None,
             lease: Duration::from_secs(90),
-            ring: Duration::from_secs(150),
         },
         clock: clock.clone(),
         memory_bytes: 16 << 20,

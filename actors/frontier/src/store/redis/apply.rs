@@ -422,6 +422,9 @@ impl Applying {
                     Ok(answer) => {
                         let told = one.read(answer, &mut answers).ok_or(odd("apply"))?;
                         claiming.leases_ended(&told.ended);
+                        if told.is_hungry {
+                            claiming.shares.other_waits(core.clock.boot());
+                        }
                         core.permits.over(told.tally);
                         long.extend(told.long.into_iter().map(|queue| (one.shard, queue)));
                         if ahead {
@@ -488,7 +491,6 @@ impl Core {
             .arg(rules.tries_max)
             .arg(millis(rules.delay))
             .arg(millis(rules.lease))
-            .arg(millis(rules.ring))
             .arg(self.cold.queue_max)
             .arg(self.cold.chunk);
         one.write(cmd);

@@ -258,7 +258,7 @@ impl Core {
             let up_most = up + Duration::from_secs(1);
             let started_ms = (now_us / 1_000).saturating_sub(contract::clock::millis(up_most));
             if up < lease && crawl.made_ms < started_ms {
-                self.reach.close(&self.clock, lease - up);
+                self.reach.close_all(self.clock.boot().after(lease - up));
             }
         }
         Ok(())

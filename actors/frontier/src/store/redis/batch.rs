@@ -20,7 +20,7 @@ pub(super) const LINKS_MAX: usize = 500;
 pub(super) const SETTLES_MAX: usize = 64;
 
 /// A link as a shard takes it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct LinkArg {
     pub(super) class: u8,
     pub(super) bucket: u32,
@@ -33,7 +33,7 @@ pub(super) struct LinkArg {
 }
 
 /// What is done with a settled URL.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum FateArg {
     Done { kept: bool, bytes: u64 },
     Retry { tries: u8, wait_us: u64 },
@@ -41,7 +41,7 @@ pub(super) enum FateArg {
 }
 
 /// One thing to do in a shard.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Op {
     Links {
         host: Host,
@@ -77,7 +77,7 @@ pub(super) enum Op {
 }
 
 /// What goes into one call whole.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Unit {
     pub(super) shard: u16,
     pub(super) ops: Vec<Op>,
@@ -110,6 +110,8 @@ pub(super) struct Beside {
     pub(super) tally: Tally,
     /// Queues whose tail is long now.
     pub(super) long: Vec<Long>,
+    /// A node without any lease waits for one.
+    pub(super) is_hungry: bool,
 }
 
 /// One call of the script: the operations of a shard, each with the request it is of.
@@ -305,8 +307,9 @@ impl Call {
             Vec<String>,
             Vec<u64>,
             Vec<String>,
+            u8,
         );
-        let (_, new, settled, extended, ended, backs, long): Raw =
+        let (_, new, settled, extended, ended, backs, long, hungry): Raw =
             redis::from_redis_value(answer).ok()?;
         let of = |is: fn(&Op) -> bool| self.ops.iter().filter(move |(_, op)| is(op));
         for ((request, _), new) in of(|op| matches!(op, Op::Links { .. })).zip(new) {
@@ -339,6 +342,7 @@ impl Call {
             tally,
             ended: ended.chunks_exact(2).map(lease).collect::<Option<_>>()?,
             long: long.chunks_exact(2).map(class).collect::<Option<_>>()?,
+            is_hungry: hungry == 1,
         })
     }
 }

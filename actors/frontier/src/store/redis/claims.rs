@@ -1,7 +1,7 @@
 //! Claims: which shards are asked for leases, and what this node must remember of those it was given.
 //!
-//! Owns an estimate for each shard of when asking is worth it, the one suspect's lease that this node may hold, and the
-//! addresses that they count at. All of it only spares calls or is lost without harm: what it counts ends by itself.
+//! Owns an estimate for each shard of when asking is worth it, the one suspect's lease that this node may hold, its share of
+//! the leases, and the addresses that they count at. All of it only spares calls or is lost without harm: what it counts ends by itself.
 //! Invariant: this node holds at most one lease of a suspect, so that its own death can be
 //! laid to one host. Start at [`Claiming::claim`].
 
@@ -22,6 +22,7 @@ use super::apply::ROBOTS_VERSION;
 use super::cold::Thin;
 use super::limit::Tally;
 use super::scripts::{Trouble, odd};
+use super::shares::{HUNGER, Shares};
 use super::{Core, locked};
 use crate::error::StoreError;
 use crate::events;
@@ -38,6 +39,7 @@ pub(super) struct Claiming {
     shards: Mutex<Vec<Estimate>>,
     suspect: Mutex<Option<Suspect>>,
     pub(super) addresses: Addresses,
+    pub(super) shares: Shares,
     /// The crawl's limit left nothing for the last claim.
     spent: AtomicBool,
 }
@@ -54,6 +56,7 @@ struct Estimate {
 }
 
 /// What a shard answered to a claim.
+#[derive(Default)]
 struct Granted {
     leases: Vec<Lease>,
     /// Which of them is a suspect's.
@@ -83,18 +86,13 @@ impl Claiming {
             shards: Mutex::new(vec![unknown; usize::from(shards)]),
             suspect: Mutex::default(),
             addresses: Addresses::default(),
+            shares: Shares::default(),
             spent: AtomicBool::new(false),
         }
     }
 
     /// Leases hosts of the taker's own shards, and of others where those have waited too long for theirs.
     pub(super) async fn claim(&self, core: &Core, claim: Claim) -> Result<Claimed, StoreError> {
-        if let Some(wait) = core.reach.closed(&core.clock) {
-            return Ok(Claimed {
-                leases: Vec::new(),
-                next_due: Some(wait),
-            });
-        }
         let mut claimed = self.claim_once(core, claim).await?;
         if claimed.leases.is_empty() && core.permits.is_freed() {
             // Leases that ran out have just given permits back.
@@ -179,7 +177,7 @@ impl Claiming {
         let mut due: Vec<(Boot, u16)> = (0u16..)
             .zip(shards.iter())
             .filter(|(shard, _)| is_own(*shard, taker) == own)
-            .map(|(shard, estimate)| (estimate.at(own), shard))
+            .map(|(shard, estimate)| (estimate.at(own).max(core.reach.opens(shard)), shard))
             .filter(|(at, _)| *at <= now)
             .collect();
         due.sort_unstable();
@@ -199,21 +197,16 @@ impl Claiming {
         }
         let now = core.clock.boot();
         let shards = locked(&self.shards);
-        let at = (0u16..)
-            .zip(shards.iter())
-            .map(|(shard, estimate)| estimate.at(is_own(shard, taker)));
+        let at = (0u16..).zip(shards.iter()).map(|(shard, estimate)| {
+            let at = estimate.at(is_own(shard, taker));
+            at.max(core.reach.opens(shard))
+        });
         at.min().map_or(LOOK_EVERY, |at| at.since(now))
     }
 
     /// Until some fetcher's claim may be granted something.
-    pub(super) fn next_wake(&self, clock: &Clock) -> Duration {
-        if self.spent.load(Ordering::Relaxed) {
-            return LOOK_EVERY;
-        }
-        let now = clock.boot();
-        let shards = locked(&self.shards);
-        let at = shards.iter().map(|estimate| estimate.at(true)).min();
-        at.map_or(LOOK_EVERY, |at| at.since(now))
+    pub(super) fn next_wake(&self, core: &Core) -> Duration {
+        self.next_for(core, Taker::ALONE)
     }
 
     /// Something of the shard has changed.
@@ -246,11 +239,10 @@ impl Claiming {
 
     /// The lease was extended, or released with pages in the ring, perhaps after its time.
     pub(super) fn lives_on(&self, core: &Core, host: &Host, token: Token) {
-        let rules = core.rules();
         let mut suspect = locked(&self.suspect);
         let is_it = |out: &&mut Suspect| (&out.host, out.token) == (host, token);
         if let Some(out) = suspect.as_mut().filter(is_it) {
-            out.until = core.clock.boot().after(rules.lease + rules.ring);
+            out.until = core.clock.boot().after(core.rules().lease);
         }
     }
 
@@ -336,6 +328,17 @@ impl Claiming {
         (own, permits): (bool, Option<u64>),
     ) -> Result<Granted, StoreError> {
         let rules = core.rules();
+        if let Err(error) = core.look(shard).await {
+            let over = permits.unwrap_or(0);
+            core.permits.over(Tally { kept: 0, over });
+            return Err(error.into());
+        }
+        if core.clock.boot() < core.reach.opens(shard) {
+            // That is what was seen.
+            return Ok(Granted::default());
+        }
+        let asked_at = core.clock.boot();
+        let is_hungry = self.shares.is_hungry(asked_at);
         let suspects = suspects && self.may_lease_suspect(core);
         let held = self.suspect_of(core, shard).filter(|_| !suspects);
         let held = held.map_or((String::new(), 0), |(host, token)| {
@@ -356,9 +359,10 @@ impl Claiming {
                 .arg(held.0)
                 .arg(held.1)
                 .arg(core.cold.low)
-                .arg(core.cold.chunk);
+                .arg(core.cold.chunk)
+                .arg(u8::from(is_hungry))
+                .arg(millis(HUNGER));
         };
-        let asked_at = core.clock.boot();
         let answer = core.ask(shard, &core.scripts.claim, None, args).await;
         let granted = match self.read(core, shard, answer, asked_at) {
             Ok(granted) => granted,
@@ -378,7 +382,7 @@ impl Claiming {
             *locked(&self.suspect) = granted.alone.map(|at| Suspect {
                 host: granted.leases[at].host.clone(),
                 token: granted.leases[at].token,
-                until: asked_at.after(rules.lease + rules.ring),
+                until: asked_at.after(rules.lease),
             });
         }
         Ok(granted)
@@ -401,9 +405,10 @@ impl Claiming {
             Vec<Value>,
             u8,
             u8,
+            u8,
         );
         let answer = answer?;
-        let (_, turn, end, granted, expired, thin, is_missing, held_back): Raw =
+        let (_, turn, end, granted, expired, thin, is_missing, held_back, hungry): Raw =
             redis::from_redis_value(answer).map_err(|_| odd("claim"))?;
         let at = |us: i64| now.after(Duration::from_micros(u64::try_from(us).unwrap_or(0)));
         let (turn, end) = (turn.parse().ok(), end.parse().ok().map(at));
@@ -431,6 +436,9 @@ impl Claiming {
             self.addresses.forget(lease);
         }
         self.leases_ended(&expired);
+        if hungry == 1 {
+            self.shares.other_waits(now);
+        }
         let term = core.rules().lease;
         let (mut leases, mut alone) = (Vec::with_capacity(granted.len()), None);
         for (host, token, delay, is_alone, urls, robots) in granted {
@@ -442,6 +450,7 @@ impl Claiming {
             if is_alone == 1 {
                 alone = Some(leases.len());
             }
+            self.shares.holds(&host, Token(token), now.after(term));
             leases.push(Lease {
                 token: Token(token),
                 urls,

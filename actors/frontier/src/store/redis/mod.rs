@@ -24,6 +24,7 @@ mod reading;
 mod reopen;
 mod scripts;
 mod shape;
+mod shares;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -41,6 +42,7 @@ use contract::control::{FrontierStats, GaveUp};
 use contract::lease::{Claim, Claimed, EnterAddress, Extend, Release, Schedule};
 use contract::pulse::Pulse;
 use contract::settle::{Settle, Settled};
+use contract::wanted::Wanted;
 
 use self::apply::{Applying, PATIENCE, Settling};
 use self::claims::Claiming;
@@ -168,6 +170,11 @@ impl RedisStore {
         self.core.reach.pulse.clone()
     }
 
+    /// Whether another node waits for one of this node's leases, for its fetchers.
+    pub fn wanted(&self) -> Wanted {
+        self.claiming.shares.wanted.clone()
+    }
+
     /// Pages in the journal.
     pub fn unsettled(&self) -> u64 {
         self.journal.as_ref().map_or(0, Journal::pages)
@@ -235,6 +242,8 @@ impl Store for RedisStore {
             .await?;
         if extended {
             self.claiming.lives_on(&self.core, &lease.host, lease.token);
+            let until = self.core.clock.boot().after(term);
+            self.claiming.shares.holds(&lease.host, lease.token, until);
             let addresses = &self.claiming.addresses;
             addresses
                 .extended(&self.core, &lease.host, lease.token)
@@ -250,6 +259,7 @@ impl Store for RedisStore {
     ) -> Result<(), StoreError> {
         let (core, claiming) = (&self.core, &self.claiming);
         claiming.lives_on(core, &release.host, release.token);
+        claiming.shares.given_back(&release.host, release.token);
         self.applying
             .release(core, claiming, release, since_end)
             .await?;
@@ -295,7 +305,7 @@ impl Store for RedisStore {
     }
 
     async fn next_wake(&self) -> Result<Option<Duration>, StoreError> {
-        Ok(Some(self.claiming.next_wake(&self.core.clock)))
+        Ok(Some(self.claiming.next_wake(&self.core)))
     }
 
     async fn flush(&self) -> Result<(), StoreError> {

@@ -3,10 +3,11 @@
 //! Owns the way of every call to a shard ([`Core::ask`]): its limit, a breaker for each shard, so that a server that is
 //! gone stops its own shards only, and the check after each broken connection whether a shard's server is the same process
 //! as before. Another may have forgotten the last seconds (FRONTIER, section 8): then every lease is void, links sent to
-//! other shards lately are sent once more, and nothing is claimed until the longest lease that may have been forgotten
-//! has passed. Invariant: no call is answered `Ok` by a server that was not checked. Start at [`Core::ask`].
+//! its shards lately are sent once more, and nothing is claimed from these until the longest lease that may have been
+//! forgotten has passed. Invariants: no call is answered `Ok` by a server that was not checked; links are kept until a
+//! server has answered that it has them, and longer. Start at [`Core::ask`].
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -30,8 +31,8 @@ const SILENT_AFTER: Duration = Duration::from_secs(2);
 const ANSWER_MAX: Duration = Duration::from_secs(3);
 /// A shard that did not answer is left alone for so long.
 const DOWN: Duration = Duration::from_secs(1);
-/// Links to other shards are kept for so long: longer than a server that is set to sync every second can forget, and than
-/// a replica that takes over can be behind.
+/// Links to other shards are kept until their shard has answered something so much later: longer than a server that is set
+/// to sync every second can forget, and than a replica that takes over can be behind.
 const KEPT: Duration = Duration::from_secs(30);
 /// Groups of links kept at most.
 const KEPT_MAX: usize = 4_096;
@@ -40,12 +41,14 @@ const KEPT_MAX: usize = 4_096;
 pub(super) struct Reach {
     pub(super) pulse: Pulse,
     servers: Vec<Server>,
-    /// All processes that servers ever were here.
-    known: Mutex<HashSet<String>>,
-    /// No claims before this moment.
-    closed_until: AtomicU64,
+    /// All processes that servers ever were here, and until when nothing is claimed from their shards.
+    known: Mutex<HashMap<String, Boot>>,
+    /// No claims of the shard before this moment.
+    closed_until: Vec<AtomicU64>,
     /// Each shard is left alone until then.
     down_until: Vec<AtomicU64>,
+    /// When the last question was asked that the shard has answered.
+    answered: Vec<AtomicU64>,
     sent: Mutex<VecDeque<(Boot, Unit)>>,
 }
 
@@ -58,27 +61,35 @@ struct Server {
 
 impl Reach {
     pub(super) fn new(shards: u16, clock: &Clock) -> Self {
+        let moments = || (0..shards).map(|_| AtomicU64::new(0)).collect();
         Self {
             pulse: Pulse::within(clock.clone(), SILENT_AFTER),
             servers: (0..shards).map(|_| Server::default()).collect(),
             known: Mutex::default(),
-            closed_until: AtomicU64::new(0),
-            down_until: (0..shards).map(|_| AtomicU64::new(0)).collect(),
+            closed_until: moments(),
+            down_until: moments(),
+            answered: moments(),
             sent: Mutex::default(),
         }
     }
 
-    /// Until claims are open again; none if they are.
-    pub(super) fn closed(&self, clock: &Clock) -> Option<Duration> {
-        let until = Boot(self.closed_until.load(Ordering::Acquire));
-        let wait = until.since(clock.boot());
-        (!wait.is_zero()).then_some(wait)
+    /// When claims of the shard are open again, or have been.
+    pub(super) fn opens(&self, shard: u16) -> Boot {
+        moment(&self.closed_until, shard)
     }
 
-    /// No claims for so long.
-    pub(super) fn close(&self, clock: &Clock, wait: Duration) {
-        let until = clock.boot().after(wait);
-        self.closed_until.fetch_max(until.0, Ordering::AcqRel);
+    /// No claims of the shard until then.
+    fn close(&self, shard: u16, until: Boot) {
+        if let Some(closed) = self.closed_until.get(usize::from(shard)) {
+            closed.fetch_max(until.0, Ordering::AcqRel);
+        }
+    }
+
+    /// No claims of any shard until then.
+    pub(super) fn close_all(&self, until: Boot) {
+        (0u16..)
+            .zip(&self.closed_until)
+            .for_each(|(shard, _)| self.close(shard, until));
     }
 
     /// Remembers links that a shard has taken, for the case that it forgets them.
@@ -86,13 +97,27 @@ impl Reach {
         let now = clock.boot();
         let mut sent = locked(&self.sent);
         sent.extend(links.into_iter().map(|unit| (now, unit)));
-        while sent
-            .front()
-            .is_some_and(|(at, _)| now.since(*at) > KEPT || sent.len() > KEPT_MAX)
+        let is_safe =
+            |(at, unit): &(Boot, Unit)| moment(&self.answered, unit.shard).since(*at) > KEPT;
+        while let Some(first) = sent.front()
+            && now.since(first.0) > KEPT
         {
+            if !is_safe(first) {
+                // Of a shard that has been silent since: what others have is let go behind it.
+                sent.retain(|kept| !is_safe(kept));
+                break;
+            }
             sent.pop_front();
         }
+        let over = sent.len().saturating_sub(KEPT_MAX);
+        sent.drain(..over);
     }
+}
+
+/// Of a moment that is kept for each shard.
+fn moment(of: &[AtomicU64], shard: u16) -> Boot {
+    let at = of.get(usize::from(shard));
+    Boot(at.map_or(0, |at| at.load(Ordering::Acquire)))
 }
 
 impl Core {
@@ -106,11 +131,7 @@ impl Core {
         args: impl FnOnce(&mut Cmd),
     ) -> Result<Value, Trouble> {
         let asked = self.clock.boot();
-        let down = self.reach.down_until.get(usize::from(shard));
-        if down.is_some_and(|until| asked < Boot(until.load(Ordering::Relaxed))) {
-            return Err(lost("the shard did not answer a moment ago"));
-        }
-        let answer = async {
+        let answer = self.within(shard, async {
             self.check(shard).await?;
             if since.is_some_and(|since| since != self.link.breaks()) {
                 return Err(lost("the connection broke"));
@@ -120,16 +141,35 @@ impl Core {
                 return Err(lost("the connection broke while it was asked"));
             }
             Ok(answer)
-        };
+        });
+        let answer = answer.await?;
+        self.reach.pulse.beat(asked);
+        if let Some(answered) = self.reach.answered.get(usize::from(shard)) {
+            answered.fetch_max(asked.0, Ordering::AcqRel);
+        }
+        Ok(answer)
+    }
+
+    /// Looks at the shard's server if that is due, before something that depends on what is seen.
+    pub(super) async fn look(&self, shard: u16) -> Result<(), Trouble> {
+        self.within(shard, self.check(shard)).await
+    }
+
+    /// The shard's answer within its limit; a shard that gives none is left alone for a while.
+    async fn within<T>(
+        &self,
+        shard: u16,
+        answer: impl Future<Output = Result<T, Trouble>>,
+    ) -> Result<T, Trouble> {
+        if self.clock.boot() < moment(&self.reach.down_until, shard) {
+            return Err(lost("the shard did not answer a moment ago"));
+        }
         let answer = timeout(ANSWER_MAX, answer).await;
         let answer = answer.unwrap_or_else(|_| Err(lost("the shard did not answer in time")));
-        match &answer {
-            Ok(_) => self.reach.pulse.beat(asked),
-            Err(Trouble::Lost(_)) => {
-                let until = self.clock.boot().after(DOWN);
-                down.inspect(|down| down.store(until.0, Ordering::Relaxed));
-            }
-            Err(_) => {}
+        if let Err(Trouble::Lost(_)) = answer
+            && let Some(down) = self.reach.down_until.get(usize::from(shard))
+        {
+            down.store(self.clock.boot().after(DOWN).0, Ordering::Release);
         }
         answer
     }
@@ -173,39 +213,52 @@ impl Core {
         let slot = slot_of(shard);
         let found = self.link.clone().identity(slot).await;
         let found = found.map_err(Trouble::Lost)?;
-        let is_new = locked(&self.reach.known).insert(found.clone());
         if process.as_ref().is_some_and(|before| *before != found) {
+            let mut is_new = false;
+            let until = *locked(&self.reach.known)
+                .entry(found.clone())
+                .or_insert_with(|| {
+                    is_new = true;
+                    self.clock.boot().after(self.rules().lease)
+                });
             // Else the shard was moved, or another shard of the server was asked before this one.
             if is_new {
                 warn!(
-                    "a server of the shared frontier was started anew: all leases are void, claims wait"
+                    "a server of the shared frontier was started anew: all leases are void, claims of its shards wait"
                 );
                 self.reach.pulse.void();
-                self.reach.close(&self.clock, self.rules().lease);
             }
+            self.reach.close(shard, until);
             self.send_again(shard).await?;
+        } else {
+            locked(&self.reach.known)
+                .entry(found.clone())
+                .or_insert(Boot(0));
         }
         *process = Some(found);
         server.checked.store(breaks, Ordering::Release);
         Ok(())
     }
 
-    /// Links that the shard may have forgotten, while the page that they were found on is settled in another.
+    /// Links that the shard may have forgotten, while the page that they were found on is settled in another. Whoever asks
+    /// may give up in between: they stay where they are until the server has them.
     async fn send_again(&self, shard: u16) -> Result<(), Trouble> {
-        let kept: Vec<Unit> = {
-            let mut sent = locked(&self.reach.sent);
-            let (of_it, others) = sent.drain(..).partition(|(_, unit)| unit.shard == shard);
-            *sent = others;
-            let of_it: VecDeque<(Boot, Unit)> = of_it;
-            of_it.into_iter().map(|(_, unit)| unit).collect()
-        };
+        let kept: Vec<Unit> = locked(&self.reach.sent)
+            .iter()
+            .filter(|(_, unit)| unit.shard == shard)
+            .map(|(_, unit)| unit.clone())
+            .collect();
         let all = calls(kept.into_iter().map(|unit| (0, unit)), false);
         let sent = all.iter().map(|one| self.apply_raw(one));
-        let done = try_join_all(sent).await.map(drop);
-        // Kept until they are answered, and longer: another server may be next.
-        let units = all.into_iter().map(Call::into_links);
-        self.reach.keep(&self.clock, units);
-        done
+        try_join_all(sent).await?;
+        // As if they had been sent for the first time: another server may be next.
+        let now = self.clock.boot();
+        let mut sent = locked(&self.reach.sent);
+        let (of_it, others): (VecDeque<_>, VecDeque<_>) =
+            sent.drain(..).partition(|(_, unit)| unit.shard == shard);
+        *sent = others;
+        sent.extend(of_it.into_iter().map(|(_, unit)| (now, unit)));
+        Ok(())
     }
 
     async fn apply_raw(&self, one: &Call) -> Result<Value, Trouble> {

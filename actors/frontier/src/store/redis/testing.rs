@@ -44,7 +44,6 @@ pub(crate) async fn open(
             delay: Duration::ZERO,
             domain_leases_max: None,
             lease: LEASE,
-            ring: Duration::from_secs(600),
             ..suite::rules()
         },
         clock: Clock::machine(),

@@ -1,6 +1,6 @@
 -- Everything that changes hosts but claims: links in, URLs settled, leases extended and released, hosts that want time.
 -- Each part may be sent twice. Links come first, so that no URL is settled before what was found on it is known.
--- ARGV: crawl, tries at most, our delay ms, lease ms, ring ms, URLs of a class until it is cold, URLs of a chunk, then
+-- ARGV: crawl, tries at most, our delay ms, lease ms, URLs of a class until it is cold, URLs of a chunk, then
 -- counted lists. Hosts are listed once and then named
 -- by their place in the list:
 --   hosts: name, length of its domain (negative where it is named for its links alone)
@@ -11,15 +11,16 @@
 --   extends: host, token
 --   releases: host, token, handed, us since the last request's end (-1: none was sent)
 --   schedules: host, delay ms (-1), rest ms (-1)
-local tries_max, ours, term, ring = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local queue_max, chunk = tonumber(ARGV[6]), tonumber(ARGV[7])
-local at = 8
+local tries_max, ours, term = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local queue_max, chunk = tonumber(ARGV[5]), tonumber(ARGV[6])
+local at = 7
 local function take()
   at = at + 1
   return ARGV[at - 1]
 end
 local function number() return tonumber(take()) end
-if redis.call('HEXISTS', p .. 'm', 'st') == 0 then return redis.error_reply('NOCRAWL the shard does not know the crawl') end
+local crawl = redis.call('HMGET', p .. 'm', 'st', 'hungry')
+if not crawl[1] then return redis.error_reply('NOCRAWL the shard does not know the crawl') end
 
 local names, dlens, needed = {}, {}, {}
 for i = 1, number() do
@@ -248,7 +249,7 @@ for _ = 1, number() do
         back = back + 1
       end
     end
-    rec.ends = math.max(rec.ends, after(0, ring))
+    rec.ends = math.max(rec.ends, after(0, term))
     if sh.token == token then
       sh.ends = rec.ends
       redis.call('ZADD', s .. 'd:' .. domain_of(host, rec), 'XX', rec.ends, host)
@@ -273,4 +274,6 @@ for _ = 1, number() do
   end
 end
 save()
-return { text(now_us), news, settled, extended, closed, backs, long }
+-- Whoever holds several leases hears that another node has none.
+local hungry = (tonumber(crawl[2]) or 0) > now and 1 or 0
+return { text(now_us), news, settled, extended, closed, backs, long, hungry }

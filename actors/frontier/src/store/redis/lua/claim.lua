@@ -1,13 +1,17 @@
 -- Leases hosts that are due: reads their first URLs, moves nothing. First ends the leases whose time is over.
 -- ARGV: crawl, hosts at most, URLs of each, lease ms, our delay ms, grace ms, leases of a domain at most (-1: any),
 -- tries at most, 1 if a suspect may be leased, URLs in all at most (-1: any), the suspect of this shard whose lease the asker holds (empty: none), and its token, URLs that the head of a cold queue
--- should have, URLs of a chunk.
+-- should have, URLs of a chunk, 1 if the asker holds no lease of the crawl at all, ms for which it waits then.
 local hosts_max, urls_max = tonumber(ARGV[2]), tonumber(ARGV[3])
 local term, ours, grace = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local domain_max, tries_max = tonumber(ARGV[7]), tonumber(ARGV[8])
 local low, chunk = tonumber(ARGV[13]), tonumber(ARGV[14])
 local suspects, allowance = ARGV[9] == '1', tonumber(ARGV[10])
-if redis.call('HGET', p .. 'm', 'st') ~= 'run' then return redis.error_reply('PAUSED the crawl is paused') end
+local crawl = redis.call('HMGET', p .. 'm', 'st', 'hungry')
+if crawl[1] ~= 'run' then return redis.error_reply('PAUSED the crawl is paused') end
+-- While a node that holds nothing waits here, those that hold something are granted no more.
+local is_hungry, hunger = ARGV[15] == '1', tonumber(crawl[2]) or 0
+local is_served = is_hungry or hunger <= now
 
 -- 1. Leases that ran out. At the second in a row a host becomes a suspect; the head of a suspect's lease is to blame.
 local expired = {}
@@ -192,7 +196,7 @@ end
 local granted = {}
 local last = now - grace
 for _ = 1, 8 do
-  if #granted >= hosts_max or urls_max == 0 or allowance == 0 or is_missing then break end
+  if #granted >= hosts_max or urls_max == 0 or allowance == 0 or is_missing or not is_served then break end
   local most = hosts_max - #granted + 4
   local found = redis.call('ZRANGE', p .. 'z', '-inf', last, 'BYSCORE', 'LIMIT', 0, most, 'WITHSCORES')
   local full = #found == most * 2
@@ -226,6 +230,14 @@ for _ = 1, 8 do
   end
   if not full then break end
 end
+if is_hungry then
+  if #granted > 0 then
+    if hunger > 0 then redis.call('HDEL', p .. 'm', 'hungry') end
+  elseif hosts_max > 0 and urls_max > 0 and allowance ~= 0 and not is_missing and redis.call('EXISTS', p .. 'l') == 1 then
+    -- All that is due is leased by others.
+    redis.call('HSET', p .. 'm', 'hungry', text(now + tonumber(ARGV[16])))
+  end
+end
 save()
 
 -- When a host's turn comes or came, and when a lease ends, in us from now; empty: never.
@@ -244,4 +256,6 @@ if not suspects and suspect <= now then
   suspect, held_back = first(p .. 'zs', '(' .. now), 1
 end
 turn = math.min(first(p .. 'z', '-inf'), suspect)
-return { text(now_us), wait(turn), wait(first(p .. 'l', '-inf')), granted, expired, thin, is_missing and 1 or 0, held_back }
+if not is_served then turn = math.max(turn, hunger) end
+return { text(now_us), wait(turn), wait(first(p .. 'l', '-inf')), granted, expired, thin, is_missing and 1 or 0, held_back,
+  is_served and 0 or 1 }

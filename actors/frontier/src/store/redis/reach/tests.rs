@@ -1,5 +1,6 @@
 //! A server that goes away and comes back, as one node's store meets it.
 
+use contract::lease::{Extend, Lease, Release};
 use contract::pulse::Silence;
 use contract::settle::Settled;
 use kit::redis::{Redis, RedisOptions as ServerOptions};
@@ -114,6 +115,90 @@ async fn what_a_server_forgot_is_sent_again_although_it_was_known() {
 }
 
 #[tokio::test]
+async fn what_is_to_be_sent_again_is_kept_until_it_is_answered() {
+    let mut server = server();
+    let store = open(&server, None).await;
+    let core = &store.core;
+    admit(&store, 0..50).await;
+    let before = core.link.breaks();
+    server.kill().unwrap();
+    server.aof_cut_commands(60).unwrap();
+    server.restart().unwrap();
+    while core.confirm(before).await.is_ok() {}
+    let known = || {
+        let count = |shard| {
+            let known = server.call(&["HGET", &core.shape.key(shard, "m"), "known"]);
+            known.unwrap().text().parse().unwrap_or(0)
+        };
+        (0..4).map(count).sum::<u64>()
+    };
+    assert!(known() < 50, "nothing was forgotten");
+    // It says who it is, and takes nothing: whoever asks gives up.
+    server.call(&["CLIENT", "PAUSE", "60000", "WRITE"]).unwrap();
+    let gives_up = async |shard| {
+        while let Err(trouble) = core.look(shard).await {
+            if format!("{trouble:?}").contains("did not answer in time") {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("shard {shard} took links while it takes nothing");
+    };
+    futures_util::future::join_all((0..4).map(gives_up)).await;
+    server.call(&["CLIENT", "UNPAUSE"]).unwrap();
+    for shard in 0..4 {
+        while core.look(shard).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    assert_eq!(known(), 50);
+}
+
+#[tokio::test]
+async fn a_node_without_a_lease_is_given_one_of_several() {
+    let server = server();
+    let (one, two) = (open(&server, None).await, open(&server, None).await);
+    // The shards' time stands still: who waits, waits.
+    for shard in 0..4 {
+        let gate = format!("{{s{shard}}}:m");
+        server
+            .call(&["HSET", &gate, "clock", "1000000000000000"])
+            .unwrap();
+    }
+    // Any word of a node to a shard is answered with who waits there.
+    let hears = async |lease: &Lease| {
+        let extend = Extend {
+            host: lease.host.clone(),
+            token: lease.token,
+        };
+        assert!(one.extend(&extend).await.unwrap().is_some());
+        one.wanted().take(one.core.clock.boot())
+    };
+    admit(&one, 0..1).await;
+    let first = claim_some(&one).await.remove(0);
+    assert!(claim(&two).await.is_empty());
+    assert!(!hears(&first).await, "the last lease is not given away");
+    let shape = one.core.shape;
+    let home = |number: u32| shape.shard(link(number).host.area());
+    let second = (1..50).find(|n| home(*n) != home(0)).expect("four shards");
+    admit(&one, second..second + 1).await;
+    claim_some(&one).await;
+    assert!(hears(&first).await, "one of two is wanted");
+    let release = Release {
+        host: first.host.clone(),
+        token: first.token,
+        handed: 0,
+        last_end: None,
+    };
+    one.release(&release, None).await.unwrap();
+    assert!(claim(&one).await.is_empty(), "it is kept for who waits");
+    let given = claim_some(&two).await;
+    assert_eq!(given[0].host, first.host);
+    let hungry = server.call(&["HGET", &shape.key(home(0), "m"), "hungry"]);
+    assert_eq!(hungry.unwrap().text(), "", "nobody waits any more");
+}
+
+#[tokio::test]
 async fn a_suspect_whose_end_was_not_heard_of_does_not_hold_others_back() {
     let server = server();
     let (one, other) = (open(&server, None).await, open(&server, None).await);
@@ -146,7 +231,7 @@ async fn a_suspect_whose_end_was_not_heard_of_does_not_hold_others_back() {
     assert_eq!(alone.len(), 1, "suspects are leased alone");
     // Its page is settled and its lease released; the answer never comes to the node that holds it.
     other.settle(&[done(&alone[0], Vec::new())]).await.unwrap();
-    let release = contract::lease::Release {
+    let release = Release {
         host: alone[0].host.clone(),
         token: alone[0].token,
         handed: 1,
