@@ -236,6 +236,7 @@ impl Generation {
             release: door("release", &frontier, 64),
             schedule: door("schedule", &frontier, 64),
             enter: door("enter", &frontier, 64),
+            visit: door("visit", &frontier, 64),
             page: page.clone(),
             bell: bell.clone(),
             turns: turns.clone(),

@@ -144,3 +144,52 @@ fn headers_and_names_are_sent_as_given() {
         assert_eq!(entry.header("x-zoo"), Some("seven legs"), "{}", entry.head);
     }
 }
+
+#[test]
+fn a_robots_txt_that_lies_on_a_busy_host_waits_for_that_hosts_turn() {
+    const DELAY: Duration = Duration::from_millis(200);
+    let stand = Stand::bare();
+    let origin = &stand.origin;
+    let rules = origin.url("busy.zoo.test", "/rules.txt");
+    let pages: String = (0..8).map(|n| format!("<a href=/{n}>{n}</a> ")).collect();
+    let home = Answer::html(&pages).after(Duration::from_secs(1));
+    origin.plant("busy.zoo.test", "/", [home]);
+    for n in 0..8 {
+        stand.page("busy.zoo.test", &format!("/{n}"), "<p>end");
+    }
+    let file = Answer::text(200, "User-agent: *\nDisallow: /private\n");
+    origin.plant("busy.zoo.test", "/rules.txt", [file]);
+    let others = ["one.test", "two.test"];
+    for host in others {
+        origin.plant(host, "/robots.txt", [Answer::redirect(302, &rules)]);
+        stand.page(host, "/", "<a href=/private>no</a> <a href=/open>yes</a>");
+        stand.page(host, "/open", "<p>end");
+        stand.page(host, "/private", "<p>not for us");
+    }
+    let mut crawl = stand.crawl().flags(&["--delay", "200ms"]);
+    for host in others.iter().chain(&["busy.zoo.test"]) {
+        crawl = crawl.seed(&origin.url(host, "/"));
+    }
+    crawl.ends(0);
+    archive::sound(&crawl);
+
+    let log = origin.log();
+    assert_eq!(audit::overlaps(&log), []);
+    for (host, gap) in audit::shortest_gaps(&log) {
+        assert!(gap.between >= DELAY, "{host}: {gap:?}");
+    }
+    let asked = |path: &str| log.iter().filter(|entry| entry.path == path).count();
+    assert_eq!(
+        (asked("/rules.txt"), asked("/private"), asked("/open")),
+        (2, 0, 2)
+    );
+    // It was busy when they came, and they came before what was queued for it.
+    let of_busy = log.iter().filter(|entry| entry.host == "busy.zoo.test");
+    let order: Vec<&str> = of_busy.map(|entry| &*entry.path).take(4).collect();
+    assert_eq!(order, ["/robots.txt", "/", "/rules.txt", "/rules.txt"]);
+    let outcomes = crawl.outcomes();
+    for host in others {
+        let line = &outcomes[&origin.url(host, "/private")];
+        assert_eq!(line.outcome, "robots_denied", "{line:?}");
+    }
+}

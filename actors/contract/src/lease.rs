@@ -87,6 +87,31 @@ pub struct Queued {
     pub via: Option<Box<str>>,
 }
 
+/// "Give me this host for one request": robots.txt of another host redirects to it (RFC 9309 section 2.3.1.2).
+#[derive(Clone, Debug)]
+pub struct Visit {
+    pub host: Host,
+}
+
+impl Ask for Visit {
+    type Reply = Result<Visited, FrontierError>;
+}
+
+/// A host that a visitor could not have is kept from claims for so long, from the moment at which it may be asked: the
+/// visitor asks again by then, or it is anybody's.
+pub const VISIT_KEPT: Duration = Duration::from_secs(30);
+
+/// What a visitor gets.
+#[derive(Debug)]
+pub enum Visited {
+    /// A lease without URLs. It is released like any other, so that the host rests before whoever comes next.
+    Granted(Lease),
+    /// Somebody fetches from it, or its domain has its fill: when it will be free is not known.
+    Busy,
+    /// It may be asked in so long.
+    Rests(Duration),
+}
+
 /// "I still work on it." Answered with the new term from now, or false when the lease is lost.
 #[derive(Clone, Debug)]
 pub struct Extend {

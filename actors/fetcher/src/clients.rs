@@ -103,14 +103,6 @@ impl Clients {
         Ok(client)
     }
 
-    /// A client that is not counted and not kept: whoever has it drops it after a request.
-    ///
-    /// # Errors
-    /// reqwest cannot build a client.
-    pub(crate) fn stranger(&self) -> Result<HostClient, reqwest::Error> {
-        self.mould.cast()
-    }
-
     /// Keeps a client for the host's next lease.
     pub(crate) fn give_back(&mut self, host: Host, client: HostClient) {
         let now = self.mould.clock.boot();

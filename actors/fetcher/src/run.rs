@@ -10,8 +10,10 @@ mod request;
 mod robots;
 #[cfg(test)]
 mod tests;
+mod visit;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -51,16 +53,7 @@ pub(crate) async fn work_off(shell: Rc<Shell>, lease: Lease, from: Boot) {
     let mut run = Run::new(shell, lease, from);
     let stop = run.urls().await;
     debug!(host = %run.hold.host, handed = run.handed, of = run.urls.len(), ?stop, "lease worked off");
-    let Run {
-        hold,
-        handed,
-        taken,
-        ..
-    } = run;
-    drop(taken);
-    if stop != Some(Stop::Lost) {
-        hold.release(handed).await;
-    }
+    run.give_back(stop).await;
 }
 
 /// A lease that is worked off.
@@ -75,8 +68,10 @@ struct Run {
     known: HashMap<Origin, Rc<Known>>,
     taken: Option<Taken>,
     lines: Option<Rc<Lines>>,
-    /// The host counts in its address' budget.
+    /// The host's address was looked at.
     entered: bool,
+    /// The address in whose budget the host counts, if that has one.
+    counted: Option<IpAddr>,
     /// The host asks for longer pauses than are kept: why its URLs are settled without a request.
     parked: Option<String>,
 }
@@ -129,7 +124,22 @@ impl Run {
             taken: None,
             lines: None,
             entered: false,
+            counted: None,
             parked: None,
+        }
+    }
+
+    /// Ends the lease, unless it is lost; its connection is free before.
+    async fn give_back(self, stop: Option<Stop>) {
+        let Self {
+            hold,
+            handed,
+            taken,
+            ..
+        } = self;
+        drop(taken);
+        if stop != Some(Stop::Lost) {
+            hold.release(handed).await;
         }
     }
 
@@ -240,7 +250,8 @@ impl Run {
                 Err(error) => return Ok(Err(error.into())),
             },
         };
-        if let Some(address) = address.filter(|address| !self.shell.dial.is_exempt(*address)) {
+        let address = address.filter(|address| !self.shell.dial.is_exempt(*address));
+        if let Some(address) = address.filter(|address| self.counted != Some(*address)) {
             let ask = EnterAddress {
                 host: self.hold.host.clone(),
                 token: self.hold.token,
@@ -261,6 +272,7 @@ impl Run {
             }
         }
         self.entered = true;
+        self.counted = address;
         Ok(Ok(()))
     }
 

@@ -13,7 +13,7 @@ use contract::cause::Cancel;
 use contract::clock::{Boot, Clock};
 use contract::health::{Fault, FaultKind, Health};
 use contract::host::Host;
-use contract::lease::{Bell, Claim, EnterAddress, Extend, Release, Schedule, Taker};
+use contract::lease::{Bell, Claim, EnterAddress, Extend, Release, Schedule, Taker, Visit};
 use contract::outbox::Outbox;
 use contract::page::{Page, PageGauge};
 use contract::pulse::Pulse;
@@ -41,6 +41,7 @@ pub struct Doors {
     pub release: Outbox<Release>,
     pub schedule: Outbox<Schedule>,
     pub enter: Outbox<EnterAddress>,
+    pub visit: Outbox<Visit>,
     pub page: Outbox<Page>,
     /// Rings when a host may have become due.
     pub bell: Bell,
@@ -102,11 +103,6 @@ impl Shell {
         let waits = self.waits.borrow();
         let (host, until) = waits.iter().min_by_key(|(_, until)| **until)?;
         Some((host.clone(), until.since(self.clock.boot())))
-    }
-
-    /// A client for one request to a host that is not leased.
-    pub(crate) fn stranger(&self) -> Result<HostClient, FetchError> {
-        self.clients.borrow().stranger().map_err(no_client)
     }
 
     /// A fault of this node, which no URL may suffer for.

@@ -15,7 +15,7 @@ use contract::beacon::Beacon;
 use contract::clock::{Boot, Clock};
 use contract::control::{FrontierOrder, FrontierReport, GivenUp};
 use contract::health::{Fault, Health};
-use contract::lease::{Bell, Claim, EnterAddress, Extend, Release, Schedule};
+use contract::lease::{Bell, Claim, EnterAddress, Extend, Release, Schedule, Visit};
 use contract::outbox::{Ask, Slot, Work};
 use contract::rate::Reserve;
 use contract::settle::SettleBatch;
@@ -157,6 +157,7 @@ macro_rules! verbs {
 
 verbs! {
     Claim, "claim", |store, claim, _| store.claim(claim).await;
+    Visit, "visit", |store, visit, _| store.visit(&visit).await;
     SettleBatch, "settle", |store, batch, _| {
         store.settle(&batch.settles).await.map(|taken| taken.answers)
     };

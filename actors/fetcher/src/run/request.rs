@@ -79,7 +79,7 @@ impl Run {
         if page.over(&shell.clock).is_some() {
             return Ok(Err(FetchError::deadline(Layer::Page)));
         }
-        let client = match self.client(url) {
+        let client = match self.client() {
             Ok(client) => client,
             Err(error) => return Ok(Err(error)),
         };
@@ -130,11 +130,8 @@ impl Run {
         Ok(lines)
     }
 
-    /// The host's own client; for another host (a redirect of robots.txt) one that lives for the request only.
-    fn client(&mut self, url: &Url) -> Result<HostClient, FetchError> {
-        if Host::of(url).as_ref() != Some(&self.hold.host) {
-            return self.shell.stranger();
-        }
+    /// The host's own client.
+    fn client(&mut self) -> Result<HostClient, FetchError> {
         let taken = match self.taken.take() {
             Some(taken) => taken,
             None => Taken::new(&self.shell, &self.hold.host)?,

@@ -234,9 +234,12 @@ impl Run {
         loop {
             let mut begun = self.nothing_begun();
             let body_max = BODY_MAX as u64 + 1;
-            let result = self
-                .request(&url, Duration::ZERO, &mut begun, body_max)
-                .await?;
+            let result = if Host::of(&url).as_ref() == Some(&self.hold.host) {
+                self.request(&url, Duration::ZERO, &mut begun, body_max)
+                    .await?
+            } else {
+                self.elsewhere(&url, &mut begun, body_max).await?
+            };
             let began = begun.began;
             let answered = match result {
                 Ok(answered) => Box::new(answered),

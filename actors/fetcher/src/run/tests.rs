@@ -3,10 +3,12 @@
 mod robots;
 mod robots_answers;
 mod turns;
+mod visits;
 
 use contract::cause::Cancel;
 use contract::clock::Clock;
 use contract::crawl::CrawlConfig;
+use contract::host::Host;
 use contract::lease::Token;
 use contract::page::Cut;
 use contract::robots::RobotsAnswer;

@@ -14,6 +14,7 @@ use contract::health::Health;
 use contract::host::Host;
 use contract::lease::{
     Bell, Claim, Claimed, EnterAddress, Extend, Lease, Queued, Release, Schedule, Taker, Token,
+    Visit, Visited,
 };
 use contract::link::LinkKind;
 use contract::memory::ByteBudget;
@@ -63,6 +64,7 @@ pub(crate) struct Log {
     pub(crate) releases: Vec<Release>,
     pub(crate) schedules: Vec<Schedule>,
     pub(crate) enters: Vec<EnterAddress>,
+    pub(crate) visits: Vec<Host>,
 }
 
 /// What the fake frontier answers.
@@ -73,6 +75,8 @@ pub(crate) struct Says {
     pub(crate) extend: Option<Duration>,
     /// An address has no room.
     pub(crate) crowded: bool,
+    /// What visitors get, in this order; then the host.
+    pub(crate) visits: Arc<Mutex<VecDeque<Visited>>>,
 }
 
 #[derive(Clone)]
@@ -126,6 +130,20 @@ answers!(Schedule, |rooms, schedule| {
 answers!(EnterAddress, |rooms, enter| {
     rooms.log.lock().unwrap().enters.push(enter);
     Ok(!rooms.says.crowded)
+});
+answers!(Visit, |rooms, visit| {
+    rooms.log.lock().unwrap().visits.push(visit.host.clone());
+    let says = rooms.says.visits.lock().unwrap().pop_front();
+    Ok::<_, FrontierError>(says.unwrap_or_else(|| {
+        Visited::Granted(Lease {
+            host: visit.host,
+            token: Token(8),
+            urls: Vec::new(),
+            delay: Duration::from_secs(1),
+            term: Duration::from_secs(90),
+            robots: Vec::new(),
+        })
+    }))
 });
 answers!(Page, |rooms, page| {
     let exchange = page.exchange.as_deref();
@@ -229,6 +247,7 @@ impl Ring {
             release: self.door("release"),
             schedule: self.door("schedule"),
             enter: self.door("enter"),
+            visit: self.door("visit"),
             page: self.door("page"),
             bell: self.bell.clone(),
             turns: self.turns.clone(),

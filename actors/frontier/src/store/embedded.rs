@@ -19,6 +19,7 @@ mod seen;
 mod settling;
 #[cfg(test)]
 mod tests;
+mod visits;
 mod work;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,7 +33,7 @@ use contract::clock::Clock;
 use contract::control::{FrontierStats, GaveUp};
 use contract::fault::FailPlan;
 use contract::guarded::Panicked;
-use contract::lease::{Claim, Claimed, EnterAddress, Extend, Release, Schedule};
+use contract::lease::{Claim, Claimed, EnterAddress, Extend, Release, Schedule, Visit, Visited};
 use contract::settle::Settle;
 
 use self::open::FolderLock;
@@ -114,6 +115,10 @@ impl Embedded {
 impl Store for Embedded {
     async fn claim(&self, claim: Claim) -> Result<Claimed, StoreError> {
         self.run(|work| work.claim(claim))
+    }
+
+    async fn visit(&self, visit: &Visit) -> Result<Visited, StoreError> {
+        self.run(|work| work.visit(visit))
     }
 
     async fn settle(&self, settles: &[Settle]) -> Result<Taken, StoreError> {

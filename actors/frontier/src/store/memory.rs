@@ -6,6 +6,7 @@
 //! Stores may differ in who comes first of those that are equal, and in whose own a host is: [`Ways`].
 
 mod verbs;
+mod visits;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use contract::admit::Admitted;
 use contract::clock::Clock;
-use contract::control::{FrontierStats, GaveUp};
+use contract::control::GaveUp;
 use contract::host::{Host, Origin};
 use contract::lease::{Claim, Claimed, Lease, Queued, Release, Taker, Token};
 use contract::link::{Link, LinkKind};
@@ -68,6 +69,8 @@ struct OneHost {
     host: Host,
     token: u64,
     next_ok: u64,
+    /// Until then visitors come first.
+    kept: u64,
     learned: Duration,
     leases: u64,
     failures: u8,
@@ -173,6 +176,7 @@ impl Model {
                 host: host.clone(),
                 token: 0,
                 next_ok: 0,
+                kept: 0,
                 learned: Duration::ZERO,
                 leases: 0,
                 failures: 0,
@@ -210,11 +214,12 @@ impl Model {
         if host.lease.is_some() {
             return None;
         }
+        let free = host.next_ok.max(host.kept);
         if (0..RETRY).any(|class| !self.places(at, class).is_empty()) {
-            return Some(host.next_ok);
+            return Some(free);
         }
         let retry = self.places(at, RETRY).first().copied();
-        retry.map(|place| host.next_ok.max(retry_due(place)))
+        retry.map(|place| free.max(retry_due(place)))
     }
 
     fn domain_leases(&self, domain: &str) -> usize {
@@ -535,10 +540,11 @@ impl Model {
     fn close_if_finished(&mut self, at: usize, now: Now) {
         let host = &mut self.hosts[at];
         let finished = |lease: &OneLease| lease.handed.is_some() && lease.open() == 0;
-        if host.lease.as_ref().is_some_and(finished) {
-            host.lease = None;
-            host.failures = 0;
-            host.suspect = false;
+        if let Some(lease) = host.lease.take_if(|lease| finished(lease)) {
+            if !lease.places.is_empty() {
+                host.failures = 0;
+                host.suspect = false;
+            }
             host.next_ok = host.next_ok.max(now.ms());
         }
     }
@@ -572,28 +578,5 @@ impl Model {
             host.next_ok = host.next_ok.max(now.ms_after(ago, delay));
         }
         self.close_if_finished(at, now);
-    }
-
-    fn stats(&self) -> FrontierStats {
-        let active = |at: &usize| self.queue.iter().any(|item| item.host == *at);
-        let leases = self
-            .hosts
-            .iter()
-            .filter(|host| host.lease.is_some())
-            .count();
-        FrontierStats {
-            known: self.admitted,
-            queued: self.queue.len() as u64,
-            done: self.done,
-            kept: self.kept,
-            bytes: self.bytes,
-            leases: leases as u64,
-            hosts_active: (0..self.hosts.len()).filter(active).count() as u64,
-            hosts_waiting: 0,
-            next: None,
-            paused: self.paused,
-            ran: self.ran,
-            limit_reached: self.rules.limit.is_some_and(|most| self.kept >= most),
-        }
     }
 }

@@ -26,7 +26,9 @@ use contract::admit::{Admit, Admitted};
 use contract::canonical::Fingerprint;
 use contract::control::{FrontierStats, GaveUp};
 use contract::host::Host;
-use contract::lease::{Claim, Claimed, EnterAddress, Extend, Queued, Release, Schedule};
+use contract::lease::{
+    Claim, Claimed, EnterAddress, Extend, Queued, Release, Schedule, Visit, Visited,
+};
 use contract::settle::{Settle, Settled};
 
 use crate::config::Rules;
@@ -39,6 +41,14 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::Refusing`] while paused.
     fn claim(&self, claim: Claim) -> impl Future<Output = Result<Claimed, StoreError>>;
+
+    /// Leases a host without URLs, whether anything is queued for it or not. A visitor that cannot have it yet comes
+    /// before every claim of it for [`contract::lease::VISIT_KEPT`]. It counts in the domain's budget and may be one
+    /// more than that: a visitor's own host waits meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::Refusing`] while paused.
+    fn visit(&self, visit: &Visit) -> impl Future<Output = Result<Visited, StoreError>>;
 
     /// Admits the links of a group of pages, then settles the pages; all of it or nothing.
     fn settle(&self, settles: &[Settle]) -> impl Future<Output = Result<Taken, StoreError>>;

@@ -21,12 +21,14 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
-use crate::store::machine::host::Record;
+use crate::store::machine::host::{Beside, Record};
 use crate::store::machine::schedule::HostId;
 use crate::store::moving::Kind;
 
 /// Version of the values in this store, where they have none of their own.
 const VALUE_VERSION: u8 = 1;
+/// Version of a host with something beside its record.
+const HOST_VERSION: u8 = 2;
 /// The engine's journals; its least.
 const JOURNAL_BYTES_MAX: u64 = 64 << 20;
 
@@ -52,11 +54,19 @@ pub(super) struct Counters {
     pub(super) paused: bool,
 }
 
-/// A host as stored.
+/// A host as stored (version 1).
 #[derive(Serialize, Deserialize)]
 struct HostRow<N, R> {
     name: N,
     record: R,
+}
+
+/// A host as stored (version 2), where it has something beside its record.
+#[derive(Serialize, Deserialize)]
+struct HostRow2<N, R, B> {
+    name: N,
+    record: R,
+    beside: B,
 }
 
 /// How a keyspace is read.
@@ -279,7 +289,17 @@ impl Disk {
         name: &str,
         record: &Record,
     ) -> Result<(), StoreError> {
-        let row = write("host", &HostRow { name, record })?;
+        let row = match &record.beside {
+            beside if *beside == Beside::default() => write("host", &HostRow { name, record })?,
+            beside => {
+                let row = HostRow2 {
+                    name,
+                    record,
+                    beside,
+                };
+                write_version(HOST_VERSION, "host", &row)?
+            }
+        };
         batch.0.insert(&self.hosts, id.to_be_bytes(), row);
         Ok(())
     }
@@ -426,8 +446,18 @@ fn robots_key(host: HostId, (https, port): (bool, u16)) -> [u8; 7] {
 }
 
 pub(super) fn read_host(row: &[u8]) -> Result<(Box<str>, Record), StoreError> {
-    let row: HostRow<Box<str>, Record> = read("host", row)?;
-    Ok((row.name, row.record))
+    if row.first() != Some(&HOST_VERSION) {
+        let row: HostRow<Box<str>, Record> = read("host", row)?;
+        return Ok((row.name, row.record));
+    }
+    let row: HostRow2<Box<str>, Record, Beside> = read_version(HOST_VERSION, "host", row)?;
+    let HostRow2 {
+        name,
+        mut record,
+        beside,
+    } = row;
+    record.beside = beside;
+    Ok((name, record))
 }
 
 /// A key of another length than ours.
@@ -439,9 +469,25 @@ pub(super) fn odd(what: &'static str) -> StoreError {
 }
 
 fn write<T: Serialize>(what: &'static str, value: &T) -> Result<Vec<u8>, StoreError> {
-    codec::encode(VALUE_VERSION, value).map_err(|source| StoreError::Value { what, source })
+    write_version(VALUE_VERSION, what, value)
+}
+
+fn write_version<T: Serialize>(
+    version: u8,
+    what: &'static str,
+    value: &T,
+) -> Result<Vec<u8>, StoreError> {
+    codec::encode(version, value).map_err(|source| StoreError::Value { what, source })
 }
 
 pub(super) fn read<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, StoreError> {
-    codec::decode(VALUE_VERSION, bytes).map_err(|source| StoreError::Value { what, source })
+    read_version(VALUE_VERSION, what, bytes)
+}
+
+fn read_version<T: DeserializeOwned>(
+    version: u8,
+    what: &'static str,
+    bytes: &[u8],
+) -> Result<T, StoreError> {
+    codec::decode(version, bytes).map_err(|source| StoreError::Value { what, source })
 }

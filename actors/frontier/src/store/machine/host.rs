@@ -6,8 +6,9 @@
 
 use std::time::Duration;
 
+use contract::clock::millis;
 use contract::host::Host;
-use contract::lease::Token;
+use contract::lease::{Token, VISIT_KEPT};
 use serde::{Deserialize, Serialize};
 
 use super::lease::Lease;
@@ -45,6 +46,15 @@ pub(crate) struct Record {
     pub(crate) robots: Vec<(bool, u16)>,
     /// Leases of it were lost twice in a row: leased alone until one ends well.
     pub(crate) suspect: bool,
+    #[serde(skip)]
+    pub(crate) beside: Beside,
+}
+
+/// What is stored of a host beside its [`Record`], since version 2 of its row; the default where a row is older.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Beside {
+    /// Until then visitors come before claims, in ms of the store's time.
+    pub(crate) kept: u64,
 }
 
 /// What a restart must know of a lease: its head is the first URL of the class, if that is not behind `last`.
@@ -64,11 +74,17 @@ impl Record {
 
     /// When a lease could be given, if none is out; none when nothing waits.
     pub(crate) fn due(&self) -> Option<u64> {
+        let free = self.next_ok.max(self.beside.kept);
         if self.queued[..index(RETRY)].iter().any(|&n| n > 0) {
-            return Some(self.next_ok);
+            return Some(free);
         }
-        (self.queued[index(RETRY)] > 0)
-            .then(|| self.next_ok.max(retry_due(self.heads[index(RETRY)])))
+        (self.queued[index(RETRY)] > 0).then(|| free.max(retry_due(self.heads[index(RETRY)])))
+    }
+
+    /// A visitor could not have the host: it comes before the next claim.
+    pub(crate) fn keep_for_visitors(&mut self, now: Now) {
+        let free = self.next_ok.max(now.ms());
+        self.beside.kept = free.saturating_add(millis(VISIT_KEPT));
     }
 
     /// The delay that holds.
@@ -189,6 +205,21 @@ impl HostState {
         Token(self.record.token)
     }
 
+    /// Leases the host without URLs.
+    pub(crate) fn visit(&mut self, now: Now, term: Duration, domain: &str) -> Token {
+        self.record.token = (self.record.token + 1).max(now.0);
+        self.record.beside.kept = 0;
+        let end = now.ms_after(Duration::ZERO, term);
+        self.lease = Some(Box::new(Lease::new(RETRY, [], None, end, domain.into())));
+        // No retry stands at place 0: a restart blames no URL for it.
+        self.record.out = Some(Out {
+            class: RETRY,
+            last: 0,
+            alone: false,
+        });
+        Token(self.record.token)
+    }
+
     /// The lease, if it is the one with this token.
     pub(crate) fn lease_of(&mut self, token: Token) -> Option<&mut Lease> {
         if self.record.token == token.0 {
@@ -227,8 +258,11 @@ impl HostState {
 
     /// Ends a lease that finished well.
     pub(crate) fn close(&mut self, now: Now) -> Option<Box<Lease>> {
-        self.record.failures = 0;
-        self.record.suspect = false;
+        // A visit says nothing of the URL that may have ended a process.
+        if !self.lease.as_ref().is_some_and(|lease| lease.is_visit()) {
+            self.record.failures = 0;
+            self.record.suspect = false;
+        }
         self.record.out = None;
         self.record.next_ok = self.record.next_ok.max(now.ms());
         self.lease.take()

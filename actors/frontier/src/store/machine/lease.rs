@@ -48,7 +48,7 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    /// A lease of these places (at least one, ascending) of a class; `beyond` is the place after them.
+    /// A lease of these places (ascending; none for a visit) of a class; `beyond` is the place after them.
     pub(crate) fn new(
         class: u8,
         places: impl IntoIterator<Item = u64>,
@@ -76,6 +76,10 @@ impl Lease {
     /// Positions that are neither settled nor given back.
     pub(crate) fn open(&self) -> u32 {
         self.open
+    }
+
+    pub(crate) fn is_visit(&self) -> bool {
+        self.places.is_empty()
     }
 
     pub(crate) fn released(&self) -> bool {

@@ -6,10 +6,10 @@ use contract::admit::{Admit, Admitted};
 use contract::canonical::Fingerprint;
 use contract::clock::millis;
 use contract::control::{FrontierStats, GaveUp};
-use contract::lease::{Claim, Claimed, EnterAddress, Extend, Release, Schedule};
+use contract::lease::{Claim, Claimed, EnterAddress, Extend, Release, Schedule, Visit, Visited};
 use contract::settle::Settle;
 
-use super::{Memory, OneLease, Ways};
+use super::{Memory, Model, OneLease, Ways};
 use crate::config::Rules;
 use crate::error::StoreError;
 use crate::store::machine::{RETRY, retry_due};
@@ -18,6 +18,10 @@ use crate::store::{QueuePlace, QueuedAt, Store, StoredConfig, Taken};
 impl Store for Memory {
     async fn claim(&self, claim: Claim) -> Result<Claimed, StoreError> {
         self.model().claim(claim)
+    }
+
+    async fn visit(&self, visit: &Visit) -> Result<Visited, StoreError> {
+        self.model().visit(visit)
     }
 
     async fn settle(&self, settles: &[Settle]) -> Result<Taken, StoreError> {
@@ -216,5 +220,30 @@ impl Store for Memory {
             queued: item.queued.clone(),
         });
         Ok(read.collect())
+    }
+}
+
+impl Model {
+    fn stats(&self) -> FrontierStats {
+        let active = |at: &usize| self.queue.iter().any(|item| item.host == *at);
+        let leases = self
+            .hosts
+            .iter()
+            .filter(|host| host.lease.is_some())
+            .count();
+        FrontierStats {
+            known: self.admitted,
+            queued: self.queue.len() as u64,
+            done: self.done,
+            kept: self.kept,
+            bytes: self.bytes,
+            leases: leases as u64,
+            hosts_active: (0..self.hosts.len()).filter(active).count() as u64,
+            hosts_waiting: 0,
+            next: None,
+            paused: self.paused,
+            ran: self.ran,
+            limit_reached: self.rules.limit.is_some_and(|most| self.kept >= most),
+        }
     }
 }

@@ -29,6 +29,7 @@ mod shares;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod visits;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,7 +40,7 @@ use contract::admit::{Admit, Admitted};
 use contract::canonical::Fingerprint;
 use contract::clock::{Clock, micros};
 use contract::control::{FrontierStats, GaveUp};
-use contract::lease::{Claim, Claimed, EnterAddress, Extend, Release, Schedule};
+use contract::lease::{Claim, Claimed, EnterAddress, Extend, Release, Schedule, Visit, Visited};
 use contract::pulse::Pulse;
 use contract::settle::{Settle, Settled};
 use contract::wanted::Wanted;
@@ -201,6 +202,10 @@ impl Store for RedisStore {
     async fn claim(&self, claim: Claim) -> Result<Claimed, StoreError> {
         self.replay().await?;
         self.claiming.claim(&self.core, claim).await
+    }
+
+    async fn visit(&self, visit: &Visit) -> Result<Visited, StoreError> {
+        visits::visit(&self.core, visit).await
     }
 
     async fn settle(&self, settles: &[Settle]) -> Result<Taken, StoreError> {

@@ -54,6 +54,7 @@ impl From<Trouble> for StoreError {
 /// All scripts.
 pub(super) struct Scripts {
     pub(super) claim: Script,
+    pub(super) visit: Script,
     pub(super) apply: Script,
     /// The same for what takes no room: also a full store does it, or its queues would never shrink.
     pub(super) drain: Script,
@@ -80,6 +81,7 @@ impl Scripts {
         Self {
             drain: Script::new(&drain),
             claim: with_head(include_str!("lua/claim.lua")),
+            visit: with_head(include_str!("lua/visit.lua")),
             apply: with_head(include_str!("lua/apply.lua")),
             holds: with_head(include_str!("lua/holds.lua")),
             enter: Script::new(include_str!("lua/enter.lua")),

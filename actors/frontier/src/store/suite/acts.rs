@@ -7,7 +7,7 @@ use contract::canonical::Fingerprint;
 use contract::clock::{Clock, Wall};
 use contract::control::GaveUp;
 use contract::host::{Host, Origin};
-use contract::lease::{Claim, EnterAddress, Extend, Release, Schedule, Taker};
+use contract::lease::{Claim, EnterAddress, Extend, Release, Schedule, Taker, Visit, Visited};
 use contract::link::{Link, LinkKind};
 use contract::outcome::Outcome;
 use contract::page::Fate;
@@ -31,6 +31,10 @@ pub(crate) enum Act {
         taker: usize,
         hosts: usize,
         urls: usize,
+    },
+    /// One request to a host of this number, which may have nothing queued.
+    Visit {
+        host: usize,
     },
     /// A group of settles; sent twice if the reply was lost.
     Settle {
@@ -158,6 +162,7 @@ pub(super) fn act() -> impl Strategy<Value = Act> {
         4 => (links(8), any::<bool>()).prop_map(|(links, force)| Act::Admit { links, force }),
         6 => (0..2usize, 0..4usize, 0..6usize)
             .prop_map(|(taker, hosts, urls)| Act::Claim { taker, hosts, urls }),
+        2 => (0..HOSTS.len()).prop_map(|host| Act::Visit { host }),
         6 => (prop::collection::vec(page(), 1..5), any::<bool>())
             .prop_map(|(pages, twice)| Act::Settle { pages, twice }),
         2 => lease().prop_map(|lease| Act::SettleAll { lease }),
@@ -205,6 +210,7 @@ pub(super) enum Answer {
     /// As it prints.
     Said(String),
     Claimed(Vec<Granted>, Option<Option<Duration>>),
+    Visited(Granted),
     Refused,
     /// How each settle was taken, first and second time.
     Settled(Vec<Settle1>),
@@ -257,6 +263,15 @@ impl Act {
                         let granted = claimed.leases.iter().map(Granted::from).collect();
                         Ok(Answer::Claimed(granted, looked.then_some(claimed.next_due)))
                     }
+                }
+            }
+            Self::Visit { host } => {
+                let host = Host::from_stored(HOSTS[*host]);
+                match now(store.visit(&Visit { host })) {
+                    Err(StoreError::Refusing(_)) => Ok(Answer::Refused),
+                    Err(error) => Err(error),
+                    Ok(Visited::Granted(lease)) => Ok(Answer::Visited(Granted::from(&lease))),
+                    Ok(other) => said(&other),
                 }
             }
             Self::Settle { pages, twice } => {

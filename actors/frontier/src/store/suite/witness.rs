@@ -142,12 +142,20 @@ impl Witness {
                     }
                 }
             }
-            (Act::Claim { .. }, Answer::Refused) => assert!(self.paused, "refused unpaused"),
+            (Act::Claim { .. } | Act::Visit { .. }, Answer::Refused) => {
+                assert!(self.paused, "refused unpaused");
+            }
+            (_, Answer::Visited(lease)) => {
+                assert!(!self.paused, "let in while paused (F9)");
+                assert!(lease.urls.is_empty(), "a visit with URLs: {lease:?}");
+                self.granted(lease.clone(), at);
+            }
             (Act::Claim { .. }, Answer::Claimed(granted, _)) => {
                 // Another node need not ask to know that there is nothing.
                 let is_empty = granted.is_empty();
                 assert!(is_empty || !self.paused, "granted while paused (F9)");
                 for lease in granted {
+                    assert!(!lease.urls.is_empty(), "an empty lease");
                     self.granted(lease.clone(), at);
                 }
             }
@@ -254,7 +262,6 @@ impl Witness {
         let term = u64::try_from(self.rules.lease.as_millis()).unwrap();
         host.live = Some((self.crawl, number, at + term));
         self.latest.insert(lease.host.clone(), lease.token);
-        assert!(!lease.urls.is_empty(), "an empty lease");
         for queued in &lease.urls {
             let again = self.done.contains(&queued.url) && !self.forced.contains(&queued.url);
             assert!(!again, "{queued:?} was done (F3)");

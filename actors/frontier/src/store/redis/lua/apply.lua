@@ -35,10 +35,6 @@ local function take_host()
   local i = number()
   return names[i], dlens[i]
 end
-local function new_rec(dlen)
-  return { token = 0, ends = 0, q = { 0, 0, 0, 0 }, pushed = 0, leases = 0, done = 0, failures = 0, suspect = 0, cold = 0,
-    dlen = dlen, robots = '' }
-end
 
 local pushed, order, long = {}, {}, {}
 -- What is pushed to the end of a host's class.

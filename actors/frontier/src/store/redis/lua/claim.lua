@@ -106,14 +106,8 @@ local function grant(host, rec)
     redis.call('ZADD', rec.suspect == 1 and p .. 'zs' or p .. 'z', sh.ends, host)
     return nil
   end
-  if sh.ends > 0 and sh.ends <= now then
-    -- Another crawl's lease that ran out; what became of its URLs is that crawl's to see.
-    sh.token = math.max(sh.token + 1, now_us)
-    sh.ends, sh.crawl = 0, 0
-    sh.next_ok = math.max(sh.next_ok, after(0, math.max(ours, sh.learned)))
-    sh_dirty[host] = true
-  end
-  if sh.next_ok > now then
+  others_over(host, sh, ours)
+  if sh.next_ok > now or sh.kept > now then
     schedule(host, rec)
     return nil
   end

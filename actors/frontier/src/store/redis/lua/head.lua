@@ -49,6 +49,11 @@ local function rec_read(raw)
   return r
 end
 
+local function new_rec(dlen)
+  return { token = 0, ends = 0, q = { 0, 0, 0, 0 }, pushed = 0, leases = 0, done = 0, failures = 0, suspect = 0, cold = 0,
+    dlen = dlen, robots = '' }
+end
+
 local function rec_write(r)
   local raw = struct.pack(REC, 1, r.token, r.ends, r.q[1], r.q[2], r.q[3], r.q[4], r.pushed, r.leases, r.done,
     r.failures, r.suspect, r.cold, r.dlen, #r.robots / 3) .. r.robots
@@ -57,19 +62,23 @@ local function rec_write(r)
   return raw
 end
 
+-- Version 2 ends with what version 1 has not: `kept`, until when visitors come before claims. It is written where needed.
 local SH = '<BdddI4I4B'
 local function sh_read(raw)
-  if not raw then return { token = 0, ends = 0, next_ok = 0, learned = 0, crawl = 0, waiters = '' } end
-  local h = {}
+  if not raw then return { token = 0, ends = 0, next_ok = 0, learned = 0, crawl = 0, waiters = '', kept = 0 } end
+  local h = { kept = 0 }
   local v, at, n
   v, h.token, h.ends, h.next_ok, h.learned, h.crawl, n, at = struct.unpack(SH, raw)
-  if v ~= 1 then error('RECORD of version ' .. v) end
+  if v > 2 then error('RECORD of version ' .. v) end
   h.waiters = string.sub(raw, at, at + n * 4 - 1)
+  if v == 2 then h.kept = struct.unpack('<d', raw, at + n * 4) end
   return h
 end
 
 local function sh_write(h)
-  return struct.pack(SH, 1, h.token, h.ends, h.next_ok, h.learned, h.crawl, #h.waiters / 4) .. h.waiters
+  local v, more = 1, ''
+  if h.kept > 0 then v, more = 2, struct.pack('<d', h.kept) end
+  return struct.pack(SH, v, h.token, h.ends, h.next_ok, h.learned, h.crawl, #h.waiters / 4) .. h.waiters .. more
 end
 
 -- What all crawls share of a host is unpacked when it is first asked for: most links go to hosts that need none of it.
@@ -140,9 +149,9 @@ end
 
 -- When the host's turn comes; nil when nothing waits.
 local function due(host, rec)
-  local sh = shs[host]
-  if rec.q[1] + rec.q[2] + rec.q[3] > 0 then return sh.next_ok end
-  if rec.q[4] > 0 then return math.max(sh.next_ok, first_retry(host) or 0) end
+  local free = math.max(shs[host].next_ok, shs[host].kept)
+  if rec.q[1] + rec.q[2] + rec.q[3] > 0 then return free end
+  if rec.q[4] > 0 then return math.max(free, first_retry(host) or 0) end
   return nil
 end
 
@@ -225,11 +234,21 @@ local function lease_over(host, rec)
   schedule(host, rec)
 end
 
+-- Another crawl's lease that ran out; what became of its URLs is that crawl's to see.
+local function others_over(host, sh, ours)
+  if sh.ends == 0 or sh.ends > now then return end
+  sh.token = math.max(sh.token + 1, now_us)
+  sh.ends, sh.crawl = 0, 0
+  sh.next_ok = math.max(sh.next_ok, after(0, math.max(ours, sh.learned)))
+  sh_dirty[host] = true
+end
+
 -- Ends a lease of which nothing is waited for any more; true if it did.
 local function close_if_finished(host, rec)
   if rec.ends == 0 or rec.handed == 65535 or string.find(rec.marks, '0', 1, true) then return false end
   local sh = shs[host]
-  rec.failures, rec.suspect = 0, 0
+  -- A visit says nothing of the URL that may have ended a process.
+  if rec.marks ~= '' then rec.failures, rec.suspect = 0, 0 end
   sh.next_ok = math.max(sh.next_ok, now)
   if sh.token == rec.token then sh.ends, sh.crawl = 0, 0 end
   lease_over(host, rec)
