@@ -14,8 +14,10 @@ use crate::error::StoreError;
 
 /// A lease without URLs, or why there is none. One whose answer is lost runs out.
 pub(super) async fn visit(core: &Core, visit: &Visit) -> Result<Visited, StoreError> {
-    if let Some(wait) = core.reach.closed(&core.clock) {
-        return Ok(Visited::Rests(wait));
+    let shard = core.shape.shard(visit.host.area());
+    let closed = core.reach.opens(shard).since(core.clock.boot());
+    if !closed.is_zero() {
+        return Ok(Visited::Rests(closed));
     }
     let (host, rules) = (&visit.host, core.rules());
     let args = |cmd: &mut Cmd| {
@@ -27,7 +29,6 @@ pub(super) async fn visit(core: &Core, visit: &Visit) -> Result<Visited, StoreEr
             .arg(rules.domain_leases_max.map_or(-1, i64::from))
             .arg(millis(VISIT_KEPT));
     };
-    let shard = core.shape.shard(host.area());
     let answer = core.ask(shard, &core.scripts.visit, None, args).await?;
     let (token, number): (u64, i64) = redis::from_redis_value(answer).map_err(|_| odd("visit"))?;
     Ok(match (token, u64::try_from(number)) {
