@@ -3,7 +3,15 @@
 //! Owns the rules by which two spellings are held to be one page, and the [`Fingerprint`] of the result. It must
 //! never merge what servers may tell apart; it may leave apart what is the same. Invariant: idempotent.
 //! Its version is stored with a frontier, which refuses another: changing a rule is a migration.
-//! Start at [`canonical`]; RFC 3986 section 6.2.2 gives the rules that are safe by the standard.
+//! What is not merged, because servers may tell it apart: `http` and `https`, `www.`, a slash at the end, `index.html`, case in
+//! path and query, `//`, reserved characters and their escapes (RFC 3986 section 2.2), `+` and `%20` (whoever reads the
+//! query as it came sees two), `a` and `a=`. Start at [`canonical`]; [`query`] has the rules of parameters.
+
+mod escapes;
+mod query;
+mod session;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 
@@ -14,7 +22,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use crate::host::Area;
 
 /// Version of the rules below.
-pub const CANONICAL_VERSION: u16 = 2;
+pub const CANONICAL_VERSION: u16 = 3;
 
 /// Bits of a fingerprint that are the URL's; those above say its [`Area`].
 pub const URL_BITS: u32 = 48;
@@ -58,45 +66,15 @@ impl Fingerprinter {
     }
 }
 
-/// Query parameters that say where a visitor came from, never what is shown.
-const TRACKING: &[&str] = &[
-    "fbclid",
-    "gclid",
-    "gclsrc",
-    "dclid",
-    "msclkid",
-    "yclid",
-    "igshid",
-    "mc_cid",
-    "mc_eid",
-    "_ga",
-    "_gl",
-    "_hsenc",
-    "_hsmi",
-    "wbraid",
-    "gbraid",
-    "twclid",
-    "ttclid",
-    "li_fat_id",
-    "mkt_tok",
-    "vero_id",
-    "oly_anon_id",
-    "oly_enc_id",
-    "s_cid",
-    "icid",
-];
-
-/// Session identifiers by their servers' fixed names.
-const SESSION: &[&str] = &["jsessionid", "phpsessid", "cfid", "cftoken", "aspsessionid"];
-
-/// The canonical form of an `http` or `https` URL: no fragment, no empty query, host without a trailing dot,
-/// percent-encodings of unreserved characters undone and others in upper case, no tracking or session parameters.
-/// Case of host, default port and dot segments are canonical already by the URL parser.
+/// The canonical form of an `http` or `https` URL. Case of scheme and host, IDNA, default port, dot segments and the empty
+/// path are canonical already by the URL parser. Here: no fragment (also not `#!`: no server sees it), no dot at the
+/// host's end, escapes in one spelling ([`escapes`]), no session in the path ([`session`]), the query by [`query`]'s rules.
+/// A URL of another scheme only loses its fragment.
 pub fn canonical(url: &Url) -> Cow<'_, str> {
     let whole = url.as_str();
     let end = whole.find('#').unwrap_or(whole.len());
     let plain = &whole[..end];
-    if is_canonical_at_sight(plain, url) {
+    if is_canonical_at_sight(plain, url) || !matches!(url.scheme(), "http" | "https") {
         return Cow::Borrowed(plain);
     }
     let mut out = String::with_capacity(plain.len());
@@ -110,142 +88,30 @@ pub fn canonical(url: &Url) -> Cow<'_, str> {
         }
         out.push('@');
     }
-    let host = url.host_str().unwrap_or_default();
-    out.push_str(host.strip_suffix('.').unwrap_or(host));
+    out.push_str(without_dot(url.host_str().unwrap_or_default()));
     if let Some(port) = url.port() {
         out.push(':');
         out.push_str(&port.to_string());
     }
-    push_percent_normal(&mut out, without_path_session(url.path()));
+    session::push_path(&mut out, &escapes::normal(url.path()));
     if let Some(query) = url.query() {
-        let mut joint = '?';
-        for pair in query.split('&').filter(|pair| !is_noise(pair)) {
-            if pair.is_empty() && joint == '?' && query.is_empty() {
-                continue;
-            }
-            out.push(joint);
-            push_percent_normal(&mut out, pair);
-            joint = '&';
-        }
+        query::push(&mut out, &escapes::normal(query));
     }
     Cow::Owned(out)
 }
 
 /// Most URLs of most sites: nothing in them could change.
 fn is_canonical_at_sight(plain: &str, url: &Url) -> bool {
-    !plain.bytes().any(|byte| matches!(byte, b'?' | b'%' | b';'))
+    !plain
+        .bytes()
+        .any(|byte| matches!(byte, b'?' | b'%' | b';' | b'(' | b'|' | b'^'))
         && !url.host_str().is_some_and(|h| h.ends_with('.'))
 }
 
-fn is_noise(pair: &str) -> bool {
-    let name = pair.split('=').next().unwrap_or_default();
-    if !pair.contains('=') {
-        return false;
-    }
-    let lower = name.to_ascii_lowercase();
-    lower.starts_with("utm_")
-        || TRACKING.contains(&lower.as_str())
-        || SESSION.contains(&lower.as_str())
-}
-
-/// `;jsessionid=…` at the end of a path (Servlet specification, URL rewriting).
-fn without_path_session(path: &str) -> &str {
-    let Some(at) = path.rfind(';') else {
-        return path;
-    };
-    let is_session = path
-        .get(at + 1..at + 12)
-        .is_some_and(|name| name.eq_ignore_ascii_case("jsessionid="));
-    if is_session && !path[at..].contains('/') {
-        &path[..at]
-    } else {
-        path
-    }
-}
-
-/// RFC 3986 sections 6.2.2.1 and 6.2.2.2.
-fn push_percent_normal(out: &mut String, text: &str) {
-    let mut rest = text;
-    while let Some(at) = rest.find('%') {
-        out.push_str(&rest[..at]);
-        let code = rest
-            .get(at + 1..at + 3)
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match code {
-            Some(byte)
-                if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') =>
-            {
-                out.push(char::from(byte));
-                rest = &rest[at + 3..];
-            }
-            Some(_) => {
-                out.push_str(&rest[at..at + 3].to_ascii_uppercase());
-                rest = &rest[at + 3..];
-            }
-            None => {
-                out.push('%');
-                rest = &rest[at + 1..];
-            }
-        }
-    }
-    out.push_str(rest);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn spellings_of_one_page_meet() {
-        #[track_caller]
-        fn check(found: &str, want: &str) {
-            assert_eq!(canonical(&Url::parse(found).unwrap()), want);
-        }
-        check("HTTP://A.test:80/x/../y#top", "http://a.test/y");
-        check("http://a.test./", "http://a.test/");
-        check("http://a.test/?", "http://a.test/");
-        check("http://a.test/%7euser/%2f%e4", "http://a.test/~user/%2F%E4");
-        check(
-            "http://a.test/p?utm_source=x&id=3&gclid=9",
-            "http://a.test/p?id=3",
-        );
-        check("http://a.test/p?utm_source=x", "http://a.test/p");
-        check("http://a.test/p;jsessionid=A1B2?x=1", "http://a.test/p?x=1");
-        check("http://a.test/p?PHPSESSID=77&a=b", "http://a.test/p?a=b");
-        check(
-            "https://u:p@a.test:444/p?a=%7e",
-            "https://u:p@a.test:444/p?a=~",
-        );
-    }
-
-    #[test]
-    fn what_servers_may_tell_apart_stays_apart() {
-        #[track_caller]
-        fn check(one: &str, other: &str) {
-            let (one, other) = (Url::parse(one).unwrap(), Url::parse(other).unwrap());
-            assert_ne!(canonical(&one), canonical(&other));
-        }
-        check("http://a.test/x", "https://a.test/x");
-        check("http://a.test/x", "http://a.test/x/");
-        check("http://a.test/x", "http://a.test/X");
-        check("http://a.test/a%2Fb", "http://a.test/a/b");
-        check("http://a.test/?a=1&b=2", "http://a.test/?b=2&a=1");
-        check("http://a.test/?a", "http://a.test/?a=");
-        check("http://a.test/?gclid", "http://a.test/");
-        check("http://a.test/p;v=1", "http://a.test/p");
-        check("http://a.test/a+b", "http://a.test/a%20b");
-        check("http://a.test//x", "http://a.test/x");
-    }
-
-    proptest! {
-        #[test]
-        fn canonical_is_idempotent(path in "[a-zA-Z0-9%;./?&=_~-]{0,40}") {
-            if let Ok(url) = Url::parse(&format!("http://a.test/{path}")) {
-                let once = canonical(&url).into_owned();
-                let again = Url::parse(&once).unwrap();
-                prop_assert_eq!(canonical(&again), once);
-            }
-        }
+/// A dot at a name's end says that it is whole (RFC 1034 section 3.1). Names that have more of them stay as they are.
+fn without_dot(host: &str) -> &str {
+    match host.strip_suffix('.') {
+        Some(name) if !name.is_empty() && !name.ends_with('.') => name,
+        _ => host,
     }
 }
