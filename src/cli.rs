@@ -18,7 +18,7 @@ pub use self::fleet::{
     ConfigCommand, FleetFlags, FrontierCommand, NodeArgs, RateArgs, RateWord, SharedFlags,
     StatusArgs, StoreFlags,
 };
-pub use self::read::{FetchFlags, UrlCommand};
+pub use self::read::{CharsetArgs, FetchFlags, LinksArgs, UrlCommand};
 pub use self::whole::{IndexCommand, ReopenArgs, ShardsArgs, ShardsCommand, VerifyArgs, Which};
 use crate::units;
 
@@ -75,6 +75,10 @@ pub enum Command {
     /// A crawl as a file: out of a folder or a shared store, and into another
     #[command(subcommand)]
     Frontier(FrontierCommand),
+    /// The links of a document, with what a crawl makes of each
+    Links(Box<LinksArgs>),
+    /// Which encoding a document is in, and who says so
+    Charset(Box<CharsetArgs>),
     /// What the crawl makes of a URL: its parts, its form for comparing, a reference resolved
     #[command(subcommand)]
     Url(UrlCommand),

@@ -87,6 +87,8 @@ async fn dispatch(command: Command) -> Result<Code, Failure> {
         Command::Rate(args) => fleet::rate(&args).await?,
         Command::Config(command) => fleet::config(&command).await?,
         Command::Frontier(command) => commands::frontier::run(&command).await?,
+        Command::Links(args) => return commands::read::links::run(&args),
+        Command::Charset(args) => return commands::read::charset::run(&args),
         Command::Url(command) => return commands::read::url::run(&command),
     }
     Ok(Code::Done)

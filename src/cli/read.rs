@@ -44,6 +44,46 @@ pub enum UrlCommand {
     },
 }
 
+/// `links`
+#[derive(Debug, Args)]
+pub struct LinksArgs {
+    /// The document (not with --jsonl)
+    #[arg(required_unless_present = "jsonl", conflicts_with = "jsonl")]
+    pub file: Option<String>,
+    /// The URL that the document has (not with --jsonl)
+    #[arg(
+        long,
+        value_name = "URL",
+        required_unless_present = "jsonl",
+        conflicts_with = "jsonl"
+    )]
+    pub base: Option<String>,
+    /// The Content-Type that the document came with; an empty one has the type sniffed [default: text/html]
+    #[arg(long, value_name = "TYPE", conflicts_with = "jsonl")]
+    pub content_type: Option<String>,
+    /// An attribute in lower case, such as data-src, whose value is a URL on any element (repeatable)
+    #[arg(long = "attribute", value_name = "NAME", conflicts_with = "jsonl")]
+    pub attributes: Vec<String>,
+    #[command(flatten)]
+    pub lines: LinesFlag,
+}
+
+/// `charset`
+#[derive(Debug, Args)]
+pub struct CharsetArgs {
+    /// The document (not with --jsonl)
+    #[arg(required_unless_present = "jsonl", conflicts_with = "jsonl")]
+    pub file: Option<String>,
+    /// The Content-Type that the document came with
+    #[arg(long, value_name = "TYPE", conflicts_with = "jsonl")]
+    pub content_type: Option<String>,
+    /// The top-level domain that the document is from, which helps guessing
+    #[arg(long, value_name = "LABEL", conflicts_with = "jsonl")]
+    pub tld: Option<String>,
+    #[command(flatten)]
+    pub lines: LinesFlag,
+}
+
 /// The flag that every reader has.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct LinesFlag {

@@ -138,3 +138,88 @@ fn a_pipe_that_is_closed_ends_the_run_quietly() {
     assert_eq!(String::from_utf8_lossy(&ended.stderr), "");
     assert_eq!(ended.status.code(), Some(0));
 }
+
+#[test]
+fn links_are_told_with_their_place() {
+    let html = "<title>T</title><base href=/b/><a href='x#y' rel=nofollow>x</a><a href='mailto:a@b.test'></a>\
+                <a href='http://['></a><form action=f></form><p data-src=d>";
+    let headers = json!({ "Link": ["<h>; rel=next", "<s>; rel=stylesheet"] });
+    let cases = [
+        json!({ "id": 1, "text": html, "base": "http://a.test/p", "headers": headers, "attributes": ["data-src"] }),
+        json!({ "id": 2, "text": html, "base": "http://a.test/p", "content_type": "text/plain" }),
+        json!({ "id": 3, "text": html, "base": "p" }),
+        json!({ "id": 4, "base64": "PGEgaHJlZj0nP+knPg==", "base": "http://a.test/", "content_type": "text/html;charset=latin1" }),
+    ];
+    let (answers, code) = answers(&["links"], &cases);
+    assert_eq!(code, 4);
+    let link = |url, raw, element, attribute, kind| json!({ "url": url, "raw": raw, "element": element, "attribute": attribute, "kind": kind });
+    let with = |mut link: Value, more: Value| {
+        let more = more.as_object().unwrap().clone();
+        link.as_object_mut().unwrap().extend(more);
+        link
+    };
+    assert_eq!(
+        answers[0],
+        json!({
+            "id": 1, "kind": "html", "mime": "text/html", "encoding": "UTF-8", "encoding_by": "header",
+            "base": "http://a.test/b/", "title": "T",
+            "links": [
+                with(link("http://a.test/h", "h", "header", "link", "page"), json!({ "rel": "next" })),
+                with(link("http://a.test/s", "s", "header", "link", "embed"), json!({ "rel": "stylesheet" })),
+                with(
+                    link("http://a.test/b/x#y", "x#y", "a", "href", "page"),
+                    json!({ "rel": "nofollow", "nofollow": true }),
+                ),
+                with(
+                    link("mailto:a@b.test", "mailto:a@b.test", "a", "href", "page"),
+                    json!({ "outcome": "unsupported_scheme" }),
+                ),
+                json!({
+                    "url": null, "raw": "http://[", "element": "a", "attribute": "href", "kind": "page",
+                    "outcome": "invalid_url",
+                }),
+                link("http://a.test/b/d", "d", "p", "data-src", "embed"),
+            ],
+            "not_followed": [with(link("http://a.test/b/f", "f", "form", "action", "page"), json!({ "why": "form" }))],
+        })
+    );
+    assert_eq!(
+        answers[1],
+        json!({
+            "id": 2, "kind": "text", "mime": "text/plain", "base": "http://a.test/p", "links": [], "not_followed": [],
+        })
+    );
+    assert_eq!(answers[2]["id"], 3);
+    assert!(
+        answers[2]["error"]
+            .as_str()
+            .unwrap()
+            .starts_with("base \"p\": ")
+    );
+    assert_eq!(answers[3]["links"][0]["url"], "http://a.test/?%E9");
+}
+
+#[test]
+fn a_charset_is_told_with_who_said_so() {
+    let base64 = |bytes: &[u8]| json!(data_encoding::BASE64.encode(bytes));
+    let cases = [
+        json!({ "base64": base64(b"\xEF\xBB\xBFa"), "content_type": "text/html; charset=koi8-r" }),
+        json!({ "base64": base64(b"<meta charset=big5>"), "content_type": "text/html; charset=\"koi8-r\"" }),
+        json!({ "base64": base64(b"<meta charset=utf-16>\xFF") }),
+        json!({ "text": "é" }),
+        json!({ "base64": base64(b"\xcf\xf0\xe8\xe2\xe5\xf2, \xea\xe0\xea \xe4\xe5\xeb\xe0?"), "tld": "ru" }),
+    ];
+    let (answers, code) = answers(&["charset"], &cases);
+    assert_eq!(code, 0);
+    let told = |encoding, by, bom, malformed| json!({ "encoding": encoding, "by": by, "bom": bom, "malformed": malformed });
+    assert_eq!(answers[0], told("UTF-8", "bom", true, false));
+    assert_eq!(answers[1], told("KOI8-R", "header", false, false));
+    assert_eq!(answers[2], told("UTF-8", "declaration", false, true));
+    assert_eq!(answers[3], told("UTF-8", "valid", false, false));
+    assert_eq!(
+        (&answers[4]["encoding"], &answers[4]["by"]),
+        (&json!("windows-1251"), &json!("guess"))
+    );
+    let confidence = answers[4]["confidence"].as_f64().unwrap();
+    assert!((0.0..=1.0).contains(&confidence), "{confidence}");
+}

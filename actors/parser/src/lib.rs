@@ -16,6 +16,7 @@ pub mod events;
 pub mod html;
 pub mod judge;
 pub mod linkheader;
+pub mod listing;
 pub mod reader;
 pub mod resolve;
 pub mod sitemap;

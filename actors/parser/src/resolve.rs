@@ -270,7 +270,7 @@ fn is_plain(text: &str) -> bool {
 }
 
 /// True if `raw` starts with a scheme other than http and https; told without parsing what may be a megabyte of `data:`.
-fn names_other_scheme(raw: &str) -> bool {
+pub(crate) fn names_other_scheme(raw: &str) -> bool {
     let raw = raw.trim_start_matches(|c: char| c <= ' ');
     let end = raw
         .bytes()

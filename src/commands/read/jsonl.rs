@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use self::document::{Document, Text};
+pub use self::document::{Document, Text, read_file};
 use self::lines::{Line, Lines};
 use crate::exit::{Code, Failure};
 
@@ -36,10 +36,6 @@ pub struct Case<F> {
     document: Option<Document>,
 }
 
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "used by the first reader of documents")
-)]
 impl<F> Case<F> {
     /// The document that the case must have.
     ///

@@ -4,7 +4,9 @@
 //! of the input, a call with arguments puts it to one. No reader's rule is written here: the rooms have them.
 //! Start at [`jsonl`].
 
+pub mod charset;
 pub mod jsonl;
+pub mod links;
 #[expect(
     dead_code,
     reason = "the first reader that takes a URL is not there yet"
