@@ -134,7 +134,8 @@ impl Disk {
         let db = Database::builder(folder)
             .cache_size(memory / 6)
             .max_journaling_size(JOURNAL_BYTES_MAX)
-            .worker_threads(2)
+            // Of two, the engine keeps one free to write buffers out: it turns in circles while the other compacts.
+            .worker_threads(1)
             .open()?;
         let keyspace = |name: &str, memtable: u64, looks: Looks, packed: bool| {
             db.keyspace(name, || options(memtable, looks, packed))
