@@ -13,12 +13,13 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use contract::crawl::{Embeds, RobotsPolicy, ScopeType};
 use contract::rate::Rate;
+use contract::rights::Purpose;
 
 pub use self::fleet::{
     ConfigCommand, FleetFlags, FrontierCommand, NodeArgs, RateArgs, RateWord, SharedFlags,
     StatusArgs, StoreFlags,
 };
-pub use self::read::{CharsetArgs, FetchFlags, LinksArgs, UrlCommand};
+pub use self::read::{CharsetArgs, FetchFlags, LinksArgs, RobotsArgs, UrlCommand};
 pub use self::whole::{IndexCommand, ReopenArgs, ShardsArgs, ShardsCommand, VerifyArgs, Which};
 use crate::units;
 
@@ -82,6 +83,8 @@ pub enum Command {
     /// What the crawl makes of a URL: its parts, its form for comparing, a reference resolved
     #[command(subcommand)]
     Url(UrlCommand),
+    /// What a robots.txt says to an agent, and which line decides about a URL
+    Robots(Box<RobotsArgs>),
 }
 
 /// Which running crawl: one on this machine, or one in a shared store.
@@ -154,6 +157,9 @@ pub struct CrawlArgs {
     /// Whether robots.txt is obeyed; ignore only on your own site [default: obey]
     #[arg(long, value_enum, help_heading = "Politeness", env = "ARGIOPE_ROBOTS")]
     pub robots: Option<RobotsArg>,
+    /// What the content is for: decides which directives of sites and pages refuse it [default: archive]
+    #[arg(long, value_enum, help_heading = "Politeness", env = "ARGIOPE_PURPOSE")]
+    pub purpose: Option<PurposeArg>,
     /// Replaces the whole User-Agent line
     #[arg(
         long,
@@ -281,6 +287,9 @@ value_enum!(
 value_enum!(
     /// `--embeds`
     EmbedsArg => Embeds { All, Scope, None });
+value_enum!(
+    /// `--purpose`
+    PurposeArg => Purpose { Search, AiTrain, AiInput, Archive, Research });
 value_enum!(
     /// `--robots`
     RobotsArg => RobotsPolicy { Obey, Ignore });

@@ -255,6 +255,7 @@ fn apply_flags(file: &mut File, args: &CrawlArgs) {
     );
     set(&mut file.agent.robots_agent, args.robots_agent.clone());
     set(&mut file.agent.robots, args.robots.map(Into::into));
+    set(&mut file.agent.purpose, args.purpose.map(Into::into));
     file.agent.headers.extend(args.header.iter().cloned());
     set(&mut file.scope.scope_type, args.scope_type.map(Into::into));
     file.scope.include.extend(args.include.iter().cloned());

@@ -187,6 +187,10 @@ pub fn warc_info(settings: &Settings) -> Vec<(String, String)> {
             concat!("argiope/", env!("CARGO_PKG_VERSION")).to_owned(),
         ),
         ("robots".to_owned(), robots.to_owned()),
+        (
+            "argiope-purpose".to_owned(),
+            agent.purpose.as_str().to_owned(),
+        ),
         ("http-header-user-agent".to_owned(), agent.user_agent()),
     ];
     if let Some(contact) = &agent.contact {

@@ -90,6 +90,7 @@ async fn dispatch(command: Command) -> Result<Code, Failure> {
         Command::Links(args) => return commands::read::links::run(&args),
         Command::Charset(args) => return commands::read::charset::run(&args),
         Command::Url(command) => return commands::read::url::run(&command),
+        Command::Robots(args) => return commands::read::robots::run(&args).await,
     }
     Ok(Code::Done)
 }

@@ -88,6 +88,7 @@ fn of(
         deadline: Deadline::new(&Clock::machine(), Layer::Page, Duration::MAX),
         verdict,
         exchange: Some(Box::new(exchange)),
+        said: Vec::new(),
         life: PageLife::begin(&Arc::new(PageGauge::default())),
     })
 }

@@ -206,6 +206,7 @@ impl Generation {
                 },
                 limits: crawl.limits.clone(),
                 robots_agent: crawl.agent.robots_agent.clone(),
+                purpose: crawl.agent.purpose,
                 scope: scope.clone(),
                 fingerprints,
                 clock: plan.clock.clone(),

@@ -84,6 +84,29 @@ pub struct CharsetArgs {
     pub lines: LinesFlag,
 }
 
+/// `robots`
+#[derive(Debug, Args)]
+pub struct RobotsArgs {
+    /// The robots.txt: a file, - for stdin, or a URL, which is fetched once (not with --jsonl)
+    #[arg(required_unless_present = "jsonl", conflicts_with = "jsonl")]
+    pub file: Option<String>,
+    /// URLs or paths to decide about (not with --jsonl)
+    #[arg(conflicts_with = "jsonl")]
+    pub urls: Vec<String>,
+    /// The product token of who asks
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        default_value = "argiope",
+        conflicts_with = "jsonl"
+    )]
+    pub agent: String,
+    #[command(flatten)]
+    pub fetch: FetchFlags,
+    #[command(flatten)]
+    pub lines: LinesFlag,
+}
+
 /// The flag that every reader has.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct LinesFlag {

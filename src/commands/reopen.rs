@@ -164,6 +164,7 @@ impl<'s> Search<'s> {
             config: ParserConfig::default(),
             limits: crawl.limits.clone(),
             robots_agent: crawl.agent.robots_agent.clone(),
+            purpose: crawl.agent.purpose,
             scope: Arc::new(scope.map_err(|error| Failure::input(chain(&error)))?),
             fingerprints: account.fingerprints(),
         });

@@ -44,6 +44,8 @@ mod real_sites;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]
+mod rights;
+#[cfg(test)]
 mod robots;
 #[cfg(test)]
 mod scope;

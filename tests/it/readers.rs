@@ -5,7 +5,10 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::crawl::ARGIOPE;
+use kit::answer::Answer;
+
+use crate::crawl::{ARGIOPE, CONTACT};
+use crate::stand::Stand;
 
 /// Answers to the cases, in their order, and the exit code.
 fn answers(words: &[&str], cases: &[Value]) -> (Vec<Value>, i32) {
@@ -67,6 +70,84 @@ fn urls_are_parsed_by_the_standard() {
 /// them for U+FFFD.
 fn lone_surrogates_replaced(json: &str) -> String {
     json.replace(r"\uD800\uD801\uDFFE\uDFFF", r"\uFFFD\uD801\uDFFE\uFFFD")
+}
+
+#[test]
+fn robots_are_asked_by_the_line() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, b"user-agent: *\ndisallow: /\xe9\ncrawl-delay: 2\n").unwrap();
+    let path = file.path().to_str().unwrap();
+    let robots = "sitemap: https://a.test/s.xml\nuser-agent: a\nallow: /x/y\ndisallow: /x\n";
+    let cases = [
+        json!({ "id": 1, "text": robots, "agent": "A/2", "url": "https://a.test/x/y" }),
+        json!({ "id": 2, "robots": robots, "agent": "b", "urls": ["/x", "a.test/y?z"] }),
+        json!({ "id": 3, "file": path, "url": "/%E9" }),
+        json!({ "id": 4, "url": "/x" }),
+        json!({ "id": 5, "base64": "ZGlzYWxsb3c6IC8=", "url": "" }),
+    ];
+    let (answers, code) = answers(&["robots"], &cases);
+    assert_eq!(code, 4);
+    let want = json!({ "id": 1, "url": "https://a.test/x/y", "allowed": true, "line": 3, "rule": "Allow: /x/y",
+        "delay": null, "sitemaps": ["https://a.test/s.xml"], "signals": [], "licenses": [] });
+    assert_eq!(answers[0], want);
+    let free = |url: &str| json!({ "url": url, "allowed": true, "line": null, "rule": null });
+    assert_eq!(
+        answers[1]["verdicts"],
+        json!([free("/x"), free("a.test/y?z")])
+    );
+    assert_eq!(
+        (&answers[2]["allowed"], &answers[2]["delay"]),
+        (&json!(false), &json!(2.0))
+    );
+    let error = |n: usize| answers[n]["error"].as_str().unwrap();
+    assert!(error(3).starts_with("no document"), "{}", error(3));
+    assert!(
+        error(4).contains("neither a URL nor a path"),
+        "{}",
+        error(4)
+    );
+
+    let shown = crate::crawl::argiope(&["robots", path, "/%e9?x", "/y"], 0);
+    assert_eq!(
+        shown.out,
+        "denied /%e9?x by line 2: Disallow: /\u{fffd}\nallowed /y: no rule matches\ndelay 2 s\n"
+    );
+    let stand = Stand::bare();
+    let (port, dns) = (
+        stand.origin.port().to_string(),
+        stand.dns.address().to_string(),
+    );
+    let fetched = |host: &str, status: u16, text: &str| {
+        stand
+            .origin
+            .plant(host, "/robots.txt", [Answer::text(status, text)]);
+        let url = stand.origin.url(host, "/robots.txt");
+        let network = [
+            "--allow-net",
+            "127.0.0.0/8",
+            "--allow-port",
+            &port,
+            "--dns",
+            &dns,
+        ];
+        let words = [&["robots", &url, "/x", "--contact", CONTACT], &network[..]].concat();
+        let said = crate::crawl::argiope(&words, 0).out;
+        said.strip_prefix(&format!("from {url}\n"))
+            .unwrap()
+            .to_owned()
+    };
+    let rules = "user-agent: *\ndisallow: /";
+    assert_eq!(
+        fetched("a.test", 200, rules),
+        "denied /x by line 2: Disallow: /\n"
+    );
+    let none =
+        "answered with 404: there is none, everything is allowed\nallowed /x: no rule matches\n";
+    assert_eq!(fetched("b.test", 404, rules), none);
+    let closed = "answered with 503: everything is disallowed until it can be had\ndenied /x\n";
+    assert_eq!(fetched("c.test", 503, ""), closed);
+    let missing = crate::crawl::argiope(&["robots", "/no/such/file", "/y"], 4);
+    assert!(crate::crawl::sentence(&missing).contains("/no/such/file"));
 }
 
 #[test]

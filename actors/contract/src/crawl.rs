@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::rate::{Limit, Rate};
+use crate::rights::Purpose;
 
 /// The settings of one crawl.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +90,8 @@ pub struct AgentConfig {
     pub robots_agent: String,
     /// Whether robots.txt is obeyed.
     pub robots: RobotsPolicy,
+    /// What the content is for: decides which statements of sites and pages refuse it.
+    pub purpose: Purpose,
     /// Further request header lines, "Name: value".
     pub headers: Vec<String>,
 }
@@ -100,6 +103,7 @@ impl Default for AgentConfig {
             user_agent: None,
             robots_agent: "argiope".to_owned(),
             robots: RobotsPolicy::Obey,
+            purpose: Purpose::Archive,
             headers: Vec::new(),
         }
     }

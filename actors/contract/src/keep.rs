@@ -3,6 +3,7 @@
 use crate::link::{Link, RefusedLink};
 use crate::outbox::Ask;
 use crate::page::Page;
+use crate::rights::Statement;
 
 /// "Keep this page."
 #[derive(Debug)]
@@ -38,4 +39,6 @@ pub struct Facts {
     pub canonical: Option<String>,
     /// The page's own robots directives, as written.
     pub robots: Option<String>,
+    /// What site and page say of the use of the page.
+    pub rights: Vec<Statement>,
 }

@@ -32,6 +32,7 @@ pub mod outcome;
 pub mod page;
 pub mod pulse;
 pub mod rate;
+pub mod rights;
 pub mod robots;
 pub mod scope;
 pub mod settle;

@@ -21,6 +21,7 @@ use crate::lease::{Queued, Token};
 use crate::memory::Reservation;
 use crate::outbox::Ask;
 use crate::outcome::Outcome;
+use crate::rights::Statement;
 use crate::robots::RobotsRecord;
 
 /// A URL on its way round the ring. Handing it over means: it is yours, see that it is settled.
@@ -40,6 +41,8 @@ pub struct Page {
     pub verdict: Verdict,
     /// The answer, when there was one.
     pub exchange: Option<Box<Exchange>>,
+    /// What the site says of the use of this page.
+    pub said: Vec<Statement>,
     pub life: PageLife,
 }
 

@@ -83,6 +83,7 @@ impl HandedOver {
                 fate: Fate::Done,
             },
             exchange: None,
+            said: Vec::new(),
             life: PageLife::begin(&self.gauge),
         };
         Some(ParsedPage {

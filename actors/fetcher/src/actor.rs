@@ -144,6 +144,7 @@ impl Fetcher {
             stop: Cancel::new(),
             waits: RefCell::new(HashMap::new()),
             strikes: RefCell::new(HashMap::new()),
+            tdm: RefCell::new(HashMap::new()),
         };
         let (shell, broken) = (Rc::new(shell), Rc::new(Notify::new()));
         Ok(Self {

@@ -23,6 +23,7 @@ mod judge;
 mod lines;
 pub mod once;
 pub mod retry_after;
+pub mod rights;
 pub mod robots;
 mod run;
 pub mod settings;

@@ -7,7 +7,7 @@
 //! allows. Start reading at [`Robots::parse`], then [`Rules::decide`].
 
 mod line;
-mod pattern;
+pub(crate) mod pattern;
 #[cfg(test)]
 mod tests;
 
@@ -87,6 +87,7 @@ pub struct Rules {
     rules: Vec<Arc<Rule>>,
     crawl_delay: Option<Duration>,
     usage: Vec<UsageLine>,
+    licenses: Vec<String>,
 }
 
 /// Whether a path may be fetched, and by which line.
@@ -175,7 +176,10 @@ impl Robots {
         let named = |agent: &Agent| self.groups.iter().any(|group| group.agents.contains(agent));
         let agent = own.filter(named).unwrap_or(Agent::Any);
 
-        let mut rules = Rules::default();
+        let mut rules = Rules {
+            licenses: self.licenses.clone(),
+            ..Rules::default()
+        };
         for group in &self.groups {
             let Some(first) = group.agents.iter().position(|named| *named == agent) else {
                 continue;
@@ -199,11 +203,6 @@ impl Robots {
     /// The `Sitemap` lines, which belong to no group, in the order of the file and as they stand.
     pub fn sitemaps(&self) -> &[String] {
         &self.sitemaps
-    }
-
-    /// The `License` lines (RSL 1.0), which belong to no group, in the order of the file and as they stand.
-    pub fn licenses(&self) -> &[String] {
-        &self.licenses
     }
 
     /// True when the body was longer than [`BODY_MAX`], so that its rest was not read.
@@ -271,6 +270,11 @@ impl Rules {
     /// The `Content-Signal` and `Content-Usage` lines of the agent's groups.
     pub fn usage(&self) -> &[UsageLine] {
         &self.usage
+    }
+
+    /// The file's `License` lines (RSL 1.0), which belong to no group, as they stand.
+    pub fn licenses(&self) -> &[String] {
+        &self.licenses
     }
 
     /// True when no line restricts anything.

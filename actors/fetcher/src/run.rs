@@ -8,6 +8,7 @@
 
 mod request;
 mod robots;
+mod tdm;
 #[cfg(test)]
 mod tests;
 mod visit;
@@ -413,6 +414,11 @@ impl Run {
         exchange: Option<Exchange>,
     ) -> Result<(), Stop> {
         let place = Place::Queue(turn.position);
+        let known = Origin::of(&turn.url).and_then(|origin| self.known.get(&origin));
+        let said = match (known, &exchange) {
+            (Some(known), Some(_)) => known.said(&turn.url),
+            _ => Vec::new(),
+        };
         self.hand(Page {
             host: self.hold.host.clone(),
             token: self.hold.token,
@@ -423,6 +429,7 @@ impl Run {
             deadline: turn.begun.deadline.unwrap_or_else(|| self.page_deadline()),
             verdict,
             exchange: exchange.map(Box::new),
+            said,
             life: turn.life,
         })
         .await
@@ -450,6 +457,7 @@ impl Run {
             deadline: self.page_deadline(),
             verdict,
             exchange: Some(Box::new(answered.exchange)),
+            said: Vec::new(),
             life: PageLife::begin(&self.shell.gauge),
         };
         self.hand(page).await

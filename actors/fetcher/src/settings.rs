@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use contract::Url;
 use contract::crawl::{CrawlConfig, LimitsConfig, PaceConfig, RobotsPolicy};
 use contract::host::Origin;
+use contract::rights::Purpose;
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, FROM, HOST,
     PROXY_AUTHORIZATION, TRANSFER_ENCODING, USER_AGENT,
@@ -27,6 +28,7 @@ pub struct Settings {
     pub limits: LimitsConfig,
     pub robots: RobotsPolicy,
     pub robots_agent: String,
+    pub purpose: Purpose,
     headers: HeaderMap,
     credentials: HeaderMap,
     seed_origins: HashSet<Origin>,
@@ -76,6 +78,7 @@ impl Settings {
             limits: crawl.limits.clone(),
             robots: agent.robots,
             robots_agent: agent.robots_agent.clone(),
+            purpose: agent.purpose,
             headers,
             credentials,
             seed_origins: seeds.filter_map(|seed| Origin::of(&seed)).collect(),

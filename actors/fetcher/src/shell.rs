@@ -12,7 +12,7 @@ use std::time::Duration;
 use contract::cause::Cancel;
 use contract::clock::{Boot, Clock};
 use contract::health::{Fault, FaultKind, Health};
-use contract::host::Host;
+use contract::host::{Host, Origin};
 use contract::lease::{Bell, Claim, EnterAddress, Extend, Release, Schedule, Taker, Visit};
 use contract::outbox::Outbox;
 use contract::page::{Page, PageGauge};
@@ -74,6 +74,15 @@ pub(crate) struct Shell {
     pub(crate) stop: Cancel,
     pub(crate) waits: RefCell<HashMap<Host, Boot>>,
     pub(crate) strikes: RefCell<HashMap<Host, u32>>,
+    /// Each origin's tdmrep.json.
+    pub(crate) tdm: RefCell<HashMap<Origin, Good>>,
+}
+
+/// A body, and until when it is good.
+#[derive(Clone)]
+pub(crate) struct Good {
+    pub(crate) until: Boot,
+    pub(crate) body: Rc<[u8]>,
 }
 
 impl Shell {

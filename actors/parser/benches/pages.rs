@@ -202,6 +202,7 @@ fn rules() -> Rules {
         config: ParserConfig::default(),
         limits: LimitsConfig::default(),
         robots_agent: "argiope".to_owned(),
+        purpose: contract::rights::Purpose::Archive,
         scope: Arc::new(
             Scope::new(&ScopeConfig::default(), [&seed])
                 .expect("the default scope has no patterns"),
@@ -254,6 +255,7 @@ fn page(body: &[u8]) -> Page {
             fate: Fate::Done,
         },
         exchange: Some(Box::new(exchange)),
+        said: Vec::new(),
         life: PageLife::begin(&Arc::new(PageGauge::default())),
     }
 }

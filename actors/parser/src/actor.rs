@@ -28,7 +28,9 @@ use contract::keep::{Facts, Keep, ParsedPage};
 use contract::link::{Link, RefusedLink};
 use contract::memory::ByteBudget;
 use contract::outbox::{Outbox, Slot, Work};
+use contract::outcome::Outcome;
 use contract::page::{Fate, Page, PageGauge, PageLife, Place, Verdict};
+use contract::rights::{self, Purpose};
 use contract::scope::Scope;
 
 use crate::config::ParserConfig;
@@ -48,6 +50,8 @@ pub struct Setup {
     pub limits: LimitsConfig,
     /// The product token that robots directives are matched with.
     pub robots_agent: String,
+    /// What the content is for.
+    pub purpose: Purpose,
     pub scope: Arc<Scope>,
     pub fingerprints: Fingerprinter,
     pub clock: Clock,
@@ -61,6 +65,7 @@ pub struct Parser {
     slots_max: usize,
     tries_max: u8,
     limit: Duration,
+    purpose: Purpose,
     keep: Outbox<Keep>,
     found: ByteBudget,
     clock: Clock,
@@ -101,6 +106,7 @@ impl Parser {
             config,
             limits,
             robots_agent,
+            purpose,
             scope,
             fingerprints,
             clock,
@@ -110,10 +116,12 @@ impl Parser {
             slots_max: config.slots_max,
             tries_max: config.tries_max,
             limit: Duration::from_millis(limits.parse_ms_max),
+            purpose,
             reader: Reader::new(Rules {
                 config,
                 limits,
                 robots_agent,
+                purpose,
                 scope,
                 fingerprints,
             }),
@@ -250,6 +258,7 @@ impl Parser {
             }
             None => {}
         }
+        self.refused(&mut page, &facts);
         Read::Whole(ParsedPage {
             page,
             links,
@@ -269,6 +278,25 @@ impl Parser {
             took: progress.took,
         }
         .emit(&self.meters);
+    }
+
+    /// What site or page refuse to the crawl's purpose is not kept; that it was refused, and by what, is.
+    fn refused(&self, page: &mut Page, facts: &Facts) {
+        let answered = page
+            .exchange
+            .as_ref()
+            .is_some_and(|exchange| exchange.status.is_success());
+        if !answered || page.verdict.fate != Fate::Done || !matches!(page.place, Place::Queue(_)) {
+            return;
+        }
+        let image = facts
+            .mime
+            .as_deref()
+            .is_some_and(|mime| mime.starts_with("image/"));
+        if let Some(statement) = rights::refusing(self.purpose, &facts.rights, image) {
+            page.verdict.outcome = Outcome::DirectiveRefused;
+            page.verdict.detail = Some(format!("{statement} (purpose {})", self.purpose.as_str()));
+        }
     }
 
     /// Makes the page's verdict worse by an error, never better: what is no success stays what it is.
@@ -324,6 +352,7 @@ fn ahead_of(
             fate: Fate::Done,
         },
         exchange: None,
+        said: Vec::new(),
         life: PageLife::begin(gauge),
     };
     ParsedPage {

@@ -59,6 +59,8 @@ pub struct Judge<'p> {
     scope: &'p Scope,
     fingerprints: Fingerprinter,
     from_scope: bool,
+    /// The page asks that its links be left alone, and the crawl's purpose obeys.
+    nofollow: bool,
     /// Whether a link of this fingerprint was let in (or is the page itself).
     seen: HashMap<u64, bool, AsHashed>,
     part: Part,
@@ -80,6 +82,7 @@ impl<'p> Judge<'p> {
             scope,
             fingerprints,
             from_scope: scope.contains(&page.url),
+            nofollow: false,
             seen,
             part,
             bytes_left: part.bytes_max,
@@ -97,6 +100,11 @@ impl<'p> Judge<'p> {
     pub fn turn(&mut self) -> bool {
         self.turns += 1;
         self.turns > self.part.from && self.judged.next.is_none()
+    }
+
+    /// Refuses from now on what a reader would follow; what a browser needs is no link in this sense.
+    pub fn nofollow(&mut self) {
+        self.nofollow = true;
     }
 
     /// Counts links that were left out before they came here.
@@ -244,6 +252,12 @@ impl<'p> Judge<'p> {
     }
 
     fn decide(&self, url: UrlParts<'_>, found: Found) -> Decision {
+        if self.nofollow && found.kind == LinkKind::Page {
+            return Decision::Out {
+                outcome: Outcome::DirectiveRefused,
+                rule: "nofollow".to_owned(),
+            };
+        }
         if found.kind == LinkKind::Sitemap && found.hops > SITEMAP_HOPS_MAX {
             let rule = format!("sitemap hops {SITEMAP_HOPS_MAX}");
             return Decision::Out {

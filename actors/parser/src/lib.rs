@@ -19,6 +19,7 @@ pub mod linkheader;
 pub mod listing;
 pub mod reader;
 pub mod resolve;
+pub mod rights;
 pub mod sitemap;
 pub mod sniff;
 #[cfg(test)]

@@ -19,6 +19,7 @@ use contract::keep::Facts;
 use contract::link::{Link, LinkKind, RefusedLink};
 use contract::outcome::Outcome;
 use contract::page::{Exchange, Page, Place};
+use contract::rights::{self, Purpose};
 use contract::scope::Scope;
 use encoding_rs::{Encoding, UTF_8};
 use http::header::{CONTENT_LANGUAGE, HeaderName, LINK, LOCATION, REFRESH};
@@ -32,6 +33,7 @@ use crate::html::tokens::Syntax;
 use crate::html::{self, HtmlOptions, refresh};
 use crate::judge::{Judge, Part, Uses};
 use crate::resolve::{self, Resolver};
+use crate::rights::Heard;
 use crate::sitemap::{self, Sitemap};
 use crate::sniff::{self, Kind};
 use crate::watch::{Late, Watch};
@@ -50,6 +52,8 @@ pub struct Rules {
     pub limits: LimitsConfig,
     /// Our product token.
     pub robots_agent: String,
+    /// What the content is for.
+    pub purpose: Purpose,
     pub scope: Arc<Scope>,
     pub fingerprints: Fingerprinter,
 }
@@ -169,6 +173,12 @@ impl Reader {
                 return (Kind::Other, 0, facts, None);
             }
         }
+        let mut heard = Heard::new(&page.said, &self.html.token, page.began);
+        heard.headers(&exchange.headers);
+        let purpose = self.rules.purpose;
+        if rights::obeys_nofollow(purpose, heard.said()) {
+            judge.nofollow();
+        }
         let follow = exchange.status.is_success();
         if page.verdict.outcome == Outcome::Redirect {
             redirect(page, exchange, judge);
@@ -193,15 +203,17 @@ impl Reader {
             follow,
         };
         let (bytes, late) = match kind {
-            Kind::Html | Kind::Svg => document.html(&plain, &mut facts, judge, watch),
+            Kind::Html | Kind::Svg => document.html(&plain, &mut facts, &mut heard, judge, watch),
             Kind::Css if follow => document.css(&plain, &mut facts, judge),
             Kind::Text if listed => document.text_sitemap(&plain, &mut facts, judge),
             Kind::Sitemap if follow => {
                 let (bytes, ended) = document.sitemap(&plain, judge, watch);
+                facts.rights = heard.finish();
                 return (kind, bytes, facts, ended);
             }
             Kind::Css | Kind::Text | Kind::Sitemap | Kind::Other => (0, Ok(())),
         };
+        facts.rights = heard.finish();
         let fault = late
             .err()
             .map(ReadFault::Late)
@@ -248,6 +260,7 @@ impl Document<'_> {
         &self,
         plain: &Plain<'_>,
         facts: &mut Facts,
+        heard: &mut Heard<'_>,
         judge: &mut Judge<'_>,
         watch: &mut Watch<'_>,
     ) -> Read {
@@ -259,7 +272,7 @@ impl Document<'_> {
             encoding,
             depth: 0,
         };
-        let (said, base) = match self.links(&text, place, judge, watch) {
+        let (said, base) = match self.links(&text, place, Some(heard), judge, watch) {
             Ok(read) => read,
             Err(late) => return (text.len(), Err(late)),
         };
@@ -276,11 +289,13 @@ impl Document<'_> {
         (text.len(), Ok(()))
     }
 
-    /// Reads a document's links, then those of the documents within it; tells what it says and its base URL.
+    /// Reads a document's links, then those of the documents within it; tells what it says and its base URL. What
+    /// it says of its use is `heard`; a document within it has no say.
     fn links(
         &self,
         text: &str,
         place: Within<'_>,
+        heard: Option<&mut Heard<'_>>,
         judge: &mut Judge<'_>,
         watch: &mut Watch<'_>,
     ) -> Result<(html::facts::Facts, Url), Late> {
@@ -292,6 +307,12 @@ impl Document<'_> {
                 distinct.add(link.value, link.kind);
             }
         })?;
+        if let Some(heard) = heard {
+            heard.document(&said.facts);
+            if rights::obeys_nofollow(self.reader.rules.purpose, heard.said()) {
+                judge.nofollow();
+            }
+        }
         let base = resolve::base(place.fallback, place.encoding, said.facts.base.as_deref());
         if self.follow {
             let (links, over) = distinct.finish();
@@ -320,7 +341,7 @@ impl Document<'_> {
                     encoding: place.encoding,
                     depth: place.depth + 1,
                 };
-                self.links(frame, within, judge, watch)?;
+                self.links(frame, within, None, judge, watch)?;
             }
         }
         Ok((said.facts, base.into_owned()))

@@ -14,6 +14,7 @@ use contract::lease::{Queued, Token};
 use contract::link::LinkKind;
 use contract::outcome::Outcome;
 use contract::page::{Exchange, Fate, Page, PageGauge, PageLife, Place, Verdict};
+use contract::rights::Purpose;
 use contract::scope::Scope;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 use url::Url;
@@ -34,6 +35,7 @@ pub(crate) fn rules() -> Rules {
         config: ParserConfig::default(),
         limits: LimitsConfig::default(),
         robots_agent: "argiope".to_owned(),
+        purpose: Purpose::Archive,
         scope: Arc::new(Scope::new(&ScopeConfig::default(), [&seed]).unwrap()),
         fingerprints: Fingerprinter { seed: 7 },
     }
@@ -80,6 +82,7 @@ pub(crate) fn page(url: &str, headers: &[(&str, &str)], body: &[u8]) -> Page {
             fate: Fate::Done,
         },
         exchange: Some(Box::new(exchange)),
+        said: Vec::new(),
         life: PageLife::begin(&Arc::new(PageGauge::default())),
     }
 }

@@ -151,7 +151,22 @@ impl Archive {
                 &exchange.request_head,
             )
         };
-        let wrote = self.writer.append(&[response, request]);
+        let rights_block = rights(parsed);
+        let mut records = vec![response, request];
+        if !rights_block.is_empty() {
+            records.push(Record {
+                target: Some(page.url.as_str()),
+                concurrent_to: Some(id),
+                ..Record::new(
+                    Kind::Metadata,
+                    self.writer.draw_id(),
+                    page.began,
+                    "application/warc-fields",
+                    &rights_block,
+                )
+            });
+        }
+        let wrote = self.writer.append(&records);
         self.head = head;
         let spans = wrote?;
         let (Some((name, pieces)), Some(span)) = (&mut self.file, spans.first().copied()) else {
@@ -317,6 +332,16 @@ fn noted(parsed: &ParsedPage, exchange: &Exchange) -> Vec<u8> {
     field("size", Some(exchange.body.len().to_string().as_bytes()));
     let mime = exchange.headers.get(http::header::CONTENT_TYPE);
     field("mime", mime.map(http::HeaderValue::as_bytes));
+    block.extend(rights(parsed));
+    block
+}
+
+/// What site and page say of the page's use, a field each; empty where they say nothing.
+fn rights(parsed: &ParsedPage) -> Vec<u8> {
+    let mut block = Vec::new();
+    for statement in &parsed.facts.rights {
+        http_head::field(&mut block, b"rights", statement.to_string().as_bytes());
+    }
     block
 }
 

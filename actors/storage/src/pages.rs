@@ -9,6 +9,7 @@ use std::io;
 use contract::clock::Chance;
 use contract::keep::ParsedPage;
 use contract::link::LinkKind;
+use contract::rights::Statement;
 use serde::Serialize;
 
 use crate::jsonl;
@@ -33,6 +34,25 @@ struct Line<'a> {
     seed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     language: Option<&'a str>,
+    /// What site and page say of the page's use.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rights: Vec<Right>,
+}
+
+#[derive(Debug, Serialize)]
+struct Right {
+    /// Where it is said.
+    by: String,
+    says: String,
+}
+
+impl Right {
+    fn of(statement: &Statement) -> Self {
+        Self {
+            by: statement.by.to_string(),
+            says: statement.says(),
+        }
+    }
 }
 
 /// Appends the line of a page, if it is HTML that was kept.
@@ -58,6 +78,7 @@ pub fn of_page(out: &mut Vec<u8>, parsed: &ParsedPage, chance: &mut Chance) -> i
         depth: parsed.page.queued.depth,
         seed: parsed.page.queued.kind == LinkKind::Seed,
         language: parsed.facts.language.as_deref(),
+        rights: parsed.facts.rights.iter().map(Right::of).collect(),
     };
     jsonl::push(out, &line)
 }
@@ -90,7 +111,7 @@ mod tests {
             (&200.into(), &1.into(), &"text/html".into())
         );
         assert_eq!(line["id"].as_str().unwrap().len(), 32);
-        assert!(line.get("seed").is_none());
+        assert!(line.get("seed").is_none() && line.get("rights").is_none());
         let header: serde_json::Value = serde_json::from_str(HEADER).unwrap();
         assert_eq!(header["format"], "json-pages-1.0");
     }

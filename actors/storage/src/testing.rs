@@ -86,6 +86,7 @@ impl PageBuilder {
                 fate: Fate::Done,
             },
             exchange: Some(Box::new(exchange)),
+            said: Vec::new(),
             life: PageLife::begin(&gauge),
         };
         let parsed = ParsedPage {

@@ -7,9 +7,6 @@
 pub mod charset;
 pub mod jsonl;
 pub mod links;
-#[expect(
-    dead_code,
-    reason = "the first reader that takes a URL is not there yet"
-)]
+pub mod robots;
 pub mod source;
 pub mod url;

@@ -14,7 +14,7 @@ const STAR: u8 = 0;
 
 /// A pattern of an `Allow` or `Disallow` line.
 #[derive(Clone, Debug)]
-pub(super) struct Pattern {
+pub(crate) struct Pattern {
     /// The normal form, each `*` as [`STAR`], without a `$` at its end.
     text: Box<[u8]>,
     /// The same with its query plain, where that is another text.
@@ -24,14 +24,14 @@ pub(super) struct Pattern {
 }
 
 /// A path with its query, ready to be matched.
-pub(super) struct Path {
-    pub(super) text: Vec<u8>,
+pub(crate) struct Path {
+    pub(crate) text: Vec<u8>,
     /// The same with its query plain, where that is another text.
     plain: Option<Vec<u8>>,
 }
 
 impl Pattern {
-    pub(super) fn new(value: &[u8]) -> Self {
+    pub(crate) fn new(value: &[u8]) -> Self {
         match value {
             [value @ .., b'$'] => Self::exactly(value),
             _ => Self::of(value, false),
@@ -39,7 +39,7 @@ impl Pattern {
     }
 
     /// A pattern that matches this and nothing longer.
-    pub(super) fn exactly(value: &[u8]) -> Self {
+    pub(crate) fn exactly(value: &[u8]) -> Self {
         Self::of(value, true)
     }
 
@@ -59,11 +59,11 @@ impl Pattern {
     }
 
     /// How specific it is: its length in the normal form, `*` and `$` included.
-    pub(super) fn octets(&self) -> usize {
+    pub(crate) fn octets(&self) -> usize {
         self.text.len() + usize::from(self.anchored)
     }
 
-    pub(super) fn matches(&self, path: &Path) -> bool {
+    pub(crate) fn matches(&self, path: &Path) -> bool {
         if matches(&self.text, self.anchored, &path.text) {
             return true;
         }
@@ -79,7 +79,7 @@ impl Pattern {
 }
 
 impl Path {
-    pub(super) fn new(path: &[u8]) -> Self {
+    pub(crate) fn new(path: &[u8]) -> Self {
         let mut text = Vec::with_capacity(path.len());
         push_normal(&mut text, path);
         Self {
@@ -134,7 +134,7 @@ fn plain_query(text: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The directory of a pattern that ends in `/index.htm…`, its final `/` included.
-pub(super) fn directory_of_index(value: &[u8]) -> Option<&[u8]> {
+pub(crate) fn directory_of_index(value: &[u8]) -> Option<&[u8]> {
     let slash = memchr::memrchr(b'/', value)?;
     value[slash..]
         .starts_with(b"/index.htm")

@@ -328,7 +328,7 @@ fn sitemaps_and_usage_lines_are_kept() {
         user-agent: argiope\nContent-Usage: train-ai=n\ndisallow: /x\nLicense: https://x.test/rsl.xml\n";
     let robots = Robots::parse(body);
     assert_eq!(robots.sitemaps(), ["https://x.test/a.xml", "/b.xml"]);
-    assert_eq!(robots.licenses(), ["https://x.test/rsl.xml"]);
+    assert_eq!(robots.rules_for("x").licenses(), ["https://x.test/rsl.xml"]);
     let line = |line, key, value: &str| UsageLine {
         line,
         key,

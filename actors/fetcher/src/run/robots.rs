@@ -17,6 +17,7 @@ use contract::lease::Queued;
 use contract::link::LinkKind;
 use contract::outcome::Outcome;
 use contract::page::{Cut, Exchange, Fate, Page, PageLife, Place, Verdict};
+use contract::rights::Statement;
 use contract::robots::{RobotsAnswer, RobotsRecord};
 use http::header::CONTENT_ENCODING;
 
@@ -26,21 +27,37 @@ use crate::error::FetchError;
 use crate::holding::Stop;
 use crate::http::Answered;
 use crate::judge::Facts;
+use crate::rights::SiteRights;
 use crate::robots::{BODY_MAX, Robots, Rules};
 
 /// An answer is good for so long (RFC 9309 section 2.4).
-const GOOD_FOR: Duration = Duration::from_secs(24 * 3_600);
+pub(super) const GOOD_FOR: Duration = Duration::from_secs(24 * 3_600);
 /// Redirects in a row that are followed (RFC 9309 section 2.3.1.2).
 const REDIRECTS_MAX: usize = 5;
 
 /// What holds for the pages of an origin.
 #[derive(Debug)]
 pub(super) enum Known {
-    Rules(Rules),
+    Rules(Rules, SiteRights),
     /// It could not be had, often enough: complete disallow.
     Unreachable(String),
     /// Its pages would fail the same way (a wrong certificate): what their outcome is.
     Failing(Facts),
+}
+
+impl Known {
+    /// Nothing is forbidden, nothing is said.
+    fn free() -> Self {
+        Self::Rules(Rules::default(), SiteRights::default())
+    }
+
+    /// What the site says of the use of this page.
+    pub(super) fn said(&self, url: &Url) -> Vec<Statement> {
+        match self {
+            Self::Rules(_, rights) => rights.said(path_and_query(url)),
+            Self::Unreachable(_) | Self::Failing(_) => Vec::new(),
+        }
+    }
 }
 
 /// What a record means now.
@@ -78,6 +95,13 @@ impl Run {
             }
             Standing::Ask(failures) => self.ask_robots(origin, failures).await?,
         };
+        let known = match known {
+            Known::Rules(rules, rights) if self.asks_for_tdm(&rules) => {
+                let rights = self.tdm(origin, rights).await?;
+                Known::Rules(rules, rights)
+            }
+            known => known,
+        };
         let known = Rc::new(known);
         self.known.insert(origin.clone(), known.clone());
         Ok(known)
@@ -101,7 +125,7 @@ impl Run {
         }
         let rules = match known {
             _ if self.shell.settings.robots == RobotsPolicy::Ignore => return Ok(None),
-            Known::Rules(rules) => rules,
+            Known::Rules(rules, _) => rules,
             Known::Unreachable(reason) => {
                 return Ok(verdict(Outcome::RobotsUnreachable, reason.clone()));
             }
@@ -130,6 +154,13 @@ impl Run {
         Ok(None)
     }
 
+    /// Whether the purpose wants the site's tdmrep.json, and its robots.txt lets it be had.
+    fn asks_for_tdm(&self, rules: &Rules) -> bool {
+        let settings = &self.shell.settings;
+        let may = settings.robots == RobotsPolicy::Ignore || rules.decide(super::tdm::PATH).allowed;
+        settings.purpose.is_mining() && may
+    }
+
     fn standing(&self, record: &RobotsRecord) -> Standing {
         let now = self.shell.clock.wall();
         // A record from the future (a clock that went back) is an old one.
@@ -155,9 +186,11 @@ impl Run {
     fn rules_of(&self, answer: &RobotsAnswer) -> Known {
         match answer {
             RobotsAnswer::File(body) => {
-                Known::Rules(Robots::parse(body).rules_for(&self.shell.settings.robots_agent))
+                let rules = Robots::parse(body).rules_for(&self.shell.settings.robots_agent);
+                let rights = SiteRights::of(&rules);
+                Known::Rules(rules, rights)
             }
-            RobotsAnswer::Unavailable { .. } => Known::Rules(Rules::default()),
+            RobotsAnswer::Unavailable { .. } => Known::free(),
             RobotsAnswer::Unreachable { reason } => Known::Unreachable(reason.to_string()),
         }
     }
@@ -165,7 +198,7 @@ impl Run {
     /// Asks for an origin's robots.txt, hands its record on and says what it means.
     async fn ask_robots(&mut self, origin: &Origin, failures: u8) -> Result<Known, Stop> {
         let Ok(start) = Url::parse(&format!("{origin}/robots.txt")) else {
-            return Ok(Known::Rules(Rules::default()));
+            return Ok(Known::free());
         };
         let Asked { url, began, end } = self.follow_robots(start).await?;
         let fetched = self.shell.clock.wall();
@@ -303,7 +336,7 @@ impl Run {
         self.hand(page).await
     }
 
-    fn robots_page(
+    pub(super) fn robots_page(
         &self,
         url: Url,
         place: Place,
@@ -329,6 +362,7 @@ impl Run {
             deadline: self.page_deadline(),
             verdict,
             exchange: exchange.map(Box::new),
+            said: Vec::new(),
             life: PageLife::begin(&self.shell.gauge),
         }
     }
@@ -359,7 +393,7 @@ fn answer_of(answered: &Answered) -> RobotsAnswer {
 }
 
 /// The file without its content coding, at most [`BODY_MAX`] and one byte (which tells that it was cut).
-fn decoded(exchange: &Exchange) -> Result<Vec<u8>, coding::CodingError> {
+pub(super) fn decoded(exchange: &Exchange) -> Result<Vec<u8>, coding::CodingError> {
     let codings = coding::parse(exchange.header(CONTENT_ENCODING).unwrap_or_default())?;
     let mut plain = Vec::new();
     let read = coding::decode(

@@ -43,6 +43,7 @@ pub(crate) struct Got {
     pub(crate) status: Option<u16>,
     pub(crate) cut: Option<Cut>,
     pub(crate) body: u64,
+    pub(crate) said: Vec<contract::rights::Statement>,
 }
 
 impl Got {
@@ -155,6 +156,7 @@ answers!(Page, |rooms, page| {
         status: exchange.map(|exchange| exchange.status.as_u16()),
         cut: exchange.and_then(|exchange| exchange.cut),
         body: exchange.map_or(0, |exchange| exchange.body.len()),
+        said: page.said.clone(),
         place: page.place,
     });
     page.life.settle();

@@ -49,6 +49,7 @@ fn setup(clock: &Clock) -> Setup {
         config: rules.config,
         limits: rules.limits,
         robots_agent: rules.robots_agent,
+        purpose: rules.purpose,
         scope: rules.scope,
         fingerprints: rules.fingerprints,
         clock: clock.clone(),
@@ -320,4 +321,27 @@ async fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
         })
     })
     .await
+}
+
+#[actix::test]
+async fn what_is_refused_to_the_purpose_is_no_success_and_says_why() {
+    async fn verdict(page: Page) -> (Outcome, Fate, Option<String>) {
+        let mut room = room(1, FailPlan::none());
+        room.door.give(page).await.unwrap();
+        let (parsed, _slot) = room.kept.recv().await.unwrap();
+        let verdict = parsed.page.verdict;
+        (verdict.outcome, verdict.fate, verdict.detail)
+    }
+    let html = b"<meta name=robots content=noarchive>";
+    let why = Some("meta: noarchive (purpose archive)".to_owned());
+    let refused = verdict(page(PAGE, &[HTML], html)).await;
+    assert_eq!(refused, (Outcome::DirectiveRefused, Fate::Done, why));
+    // An error page is no content, and a page that comes again is judged then.
+    let missing = crate::testing::with_status(page(PAGE, &[HTML], html), 404);
+    assert_eq!(verdict(missing).await.0, Outcome::ClientError);
+    let mut again = page(PAGE, &[HTML], html);
+    again.verdict.fate = Fate::Return;
+    assert_eq!(verdict(again).await.0, Outcome::Ok);
+    let allowed = page(PAGE, &[HTML, ("x-robots-tag", "noindex, noai")], b"x");
+    assert_eq!(verdict(allowed).await.0, Outcome::Ok);
 }

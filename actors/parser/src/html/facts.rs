@@ -18,6 +18,8 @@ const URL_CHARS_MAX: usize = 2_048;
 
 /// A longer `<base href>` does not count: what is resolved with it would not be fetched.
 const BASE_BYTES_MAX: usize = 8 * 1_024;
+/// Licence links that are kept.
+const LICENSES_MAX: usize = 4;
 
 /// A page's own words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +36,11 @@ pub struct Facts {
     pub robots: Option<String>,
     /// `<meta name=…>` of our product token, alike.
     pub robots_for_us: Option<String>,
+    /// `<meta name=tdm-reservation>` and `<meta name=tdm-policy>`, as written.
+    pub tdm_reservation: Option<String>,
+    pub tdm_policy: Option<String>,
+    /// `<link rel=license>` and `<a rel=license>`, not resolved; the first few.
+    pub licenses: Vec<String>,
     /// `<meta charset>`, as written. What the bytes were decoded with is another question.
     pub charset: Option<String>,
     /// `<base href>`, not resolved.
@@ -65,8 +72,22 @@ impl Facts {
                 self.canonical =
                     attr(Attr::Href).map(|href| clean(href).chars().take(URL_CHARS_MAX).collect());
             }
+            Element::Link | Element::A if attr(Attr::Rel).is_some_and(rel::is_license) => {
+                self.of_license(tokens);
+            }
             Element::Meta => self.of_meta(tokens, token),
             _ => {}
+        }
+    }
+
+    fn of_license(&mut self, tokens: &Tokens<'_>) {
+        if let Some(href) = tokens.attr(Attr::Href)
+            && self.licenses.len() < LICENSES_MAX
+        {
+            let url: String = clean(href).chars().take(URL_CHARS_MAX).collect();
+            if !self.licenses.contains(&url) {
+                self.licenses.push(url);
+            }
         }
     }
 
@@ -78,6 +99,10 @@ impl Facts {
                 first(&mut self.description, content, TEXT_CHARS_MAX);
             } else if name.eq_ignore_ascii_case("robots") {
                 add(&mut self.robots, content);
+            } else if name.eq_ignore_ascii_case("tdm-reservation") {
+                first(&mut self.tdm_reservation, content, WORDS_CHARS_MAX);
+            } else if name.eq_ignore_ascii_case("tdm-policy") {
+                first(&mut self.tdm_policy, content, URL_CHARS_MAX);
             } else if name.eq_ignore_ascii_case(token) {
                 add(&mut self.robots_for_us, content);
             }

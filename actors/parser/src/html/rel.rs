@@ -31,6 +31,12 @@ impl Rel {
     }
 }
 
+/// Whether a `rel` names the terms of use.
+pub fn is_license(rel: &str) -> bool {
+    let mut words = rel.split_ascii_whitespace();
+    words.any(|word| word.eq_ignore_ascii_case("license"))
+}
+
 /// Types whose target a browser loads to show the page.
 const EMBEDS: &[&str] = &[
     "stylesheet",

@@ -518,6 +518,9 @@ fn a_page_speaks_of_itself() {
             robots: some("noindex, NOFOLLOW, noarchive"),
             robots_for_us: some("none"),
             charset: some("utf-8"),
+            tdm_reservation: None,
+            tdm_policy: None,
+            licenses: Vec::new(),
             base: some("/b"),
         },
     );

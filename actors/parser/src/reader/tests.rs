@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use contract::crawl::{ScopeConfig, ScopeType};
 use contract::host::Origin;
+use contract::rights::{By, Purpose, Statement};
 use contract::robots::{RobotsAnswer, RobotsRecord};
 
 use super::*;
@@ -718,4 +719,76 @@ proptest::proptest! {
         let kind = if sitemap { LinkKind::Sitemap } else { LinkKind::Page };
         read(&with_kind(page, kind, 0));
     }
+}
+
+#[test]
+fn what_site_headers_and_document_say_of_use_is_read_together() {
+    let html = "<html><meta name=ROBOTS content='noarchive, max-snippet:5'><meta name=other content=noindex>\
+        <meta name=argiope content=noai><meta name=tdm-reservation content=1><meta name=tdm-policy content=/p>\
+        <link rel=license href=/l><a rel='nofollow license' href=/l>x</a><a rel=license href=/m>y</a>";
+    let headers = [
+        HTML,
+        ("x-robots-tag", "other: noindex"),
+        ("x-robots-tag", "nosnippet"),
+    ];
+    let mut page = page(PAGE, &headers, html.as_bytes());
+    page.said = vec![Statement::new(By::Signal(3), "search", "yes")];
+    let said: Vec<String> = read(&page)
+        .facts
+        .rights
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let want = [
+        "robots.txt:3 content-signal: search=yes",
+        "x-robots-tag: nosnippet",
+        "meta: noarchive",
+        "meta: max-snippet=5",
+        "meta: noai",
+        "meta: tdm-reservation=1",
+        "meta: tdm-policy=/p",
+        "link: license=/l",
+        "link: license=/m",
+    ];
+    assert_eq!(said, want);
+}
+
+#[test]
+fn nofollow_is_recorded_and_obeyed_where_the_purpose_is_search() {
+    #[track_caller]
+    fn check(purpose: Purpose, headers: &[(&str, &str)], html: &str, want: &[&str]) {
+        let html = format!("{html}<a href=b>b</a><img src=i.png>");
+        let page = page(PAGE, headers, html.as_bytes());
+        let rules = crate::reader::Rules {
+            purpose,
+            ..crate::testing::rules()
+        };
+        let parsed = Reader::new(rules).read(&page, 0, &mut Watch::new(&|| false));
+        assert_eq!(told(&parsed), want, "{purpose:?} {headers:?} {html}");
+    }
+    let followed = [
+        "page http://a.test/dir/b 2 0",
+        "embed http://a.test/dir/i.png 1 0",
+    ];
+    let left = [
+        "embed http://a.test/dir/i.png 1 0",
+        "directive_refused page http://a.test/dir/b: nofollow",
+    ];
+    let meta = "<meta name=robots content=nofollow>";
+    check(Purpose::Archive, &[HTML], meta, &followed);
+    check(Purpose::AiTrain, &[HTML], meta, &followed);
+    check(Purpose::Search, &[HTML], "", &followed);
+    check(Purpose::Search, &[HTML], meta, &left);
+    check(
+        Purpose::Search,
+        &[HTML, ("x-robots-tag", "none")],
+        "",
+        &left,
+    );
+    check(
+        Purpose::Search,
+        &[HTML, ("x-robots-tag", "other: nofollow")],
+        "",
+        &followed,
+    );
 }

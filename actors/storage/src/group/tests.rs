@@ -9,6 +9,7 @@ use contract::clock::Clock;
 use contract::fault::FailPlan;
 use contract::outcome::Outcome;
 use contract::page::PageGauge;
+use contract::rights::{By, Statement};
 use contract::settle::Settles;
 use std::fs;
 use std::path::Path;
@@ -406,4 +407,66 @@ fn a_crash_between_any_two_steps_leaves_a_folder_that_opens() {
         kept_urls(dir.path()),
         ["http://a.test/1", "http://a.test/2"]
     );
+}
+
+#[test]
+fn what_is_said_of_a_pages_use_is_kept_with_it() {
+    let dir = scratch();
+    let (mut store, _) = open(dir.path(), FailPlan::none(), 1 << 30).unwrap();
+    let mut said = PageBuilder::new("http://a.test/x").html("<p>x").build();
+    said.facts.rights = vec![
+        Statement::new(By::Signal(3), "ai-train", "no"),
+        Statement::new(
+            By::Header("x-robots-tag"),
+            "noindex\r\nWARC-Type: response",
+            "",
+        ),
+    ];
+    store.add(said, (), Boot(0)).unwrap();
+    let silent = PageBuilder::new("http://a.test/y").html("<p>y").build();
+    store.add(silent, (), Boot(0)).unwrap();
+    commit(&mut store, true).unwrap();
+    let layout = Layout::new(dir.path());
+    let file = fs::read_dir(layout.archive()).unwrap().next().unwrap();
+    let mut reader = Reader::open(&file.unwrap().path()).unwrap();
+    let mut kinds = Vec::new();
+    let mut block = Vec::new();
+    loop {
+        let mut piece = Vec::new();
+        let Some(record) = reader
+            .next(&mut |more| piece.extend_from_slice(more))
+            .unwrap()
+        else {
+            break;
+        };
+        let kind = record.fields.get("WARC-Type").unwrap().to_owned();
+        if kind == "metadata" {
+            assert_eq!(
+                record.fields.get("WARC-Target-URI"),
+                Some("http://a.test/x")
+            );
+            assert!(record.fields.get("WARC-Concurrent-To").is_some());
+            block = piece;
+        }
+        kinds.push(kind);
+    }
+    assert_eq!(
+        kinds,
+        [
+            "warcinfo", "response", "request", "metadata", "response", "request"
+        ]
+    );
+    assert_eq!(
+        String::from_utf8(block).unwrap(),
+        "rights: robots.txt:3 content-signal: ai-train=no\r\nrights: x-robots-tag: noindexwarc-type: response\r\n"
+    );
+    let pages = fs::read_to_string(layout.pages()).unwrap();
+    let lines: Vec<serde_json::Value> = pages
+        .lines()
+        .skip(1)
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let first = serde_json::json!({ "by": "robots.txt:3 content-signal", "says": "ai-train=no" });
+    assert_eq!(lines[0]["rights"][0], first);
+    assert_eq!(lines[1].get("rights"), None);
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn record(answer: RobotsAnswer, age: Duration, failures: u8, now: Wall) -> RobotsRecord {
+pub(super) fn record(answer: RobotsAnswer, age: Duration, failures: u8, now: Wall) -> RobotsRecord {
     RobotsRecord {
         answer,
         fetched: Wall(now.0 - contract::clock::micros(age)),

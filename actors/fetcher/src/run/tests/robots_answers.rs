@@ -220,3 +220,53 @@ async fn each_port_of_a_host_has_its_own_file() {
     assert_eq!(closed.paths(), ["/robots.txt", "/b"]);
     assert_eq!(open.paths(), ["/robots.txt", "/a"]);
 }
+
+#[actix::test]
+async fn a_mining_crawl_asks_for_tdmrep_once_a_day_and_before_any_page() {
+    use contract::rights::Purpose;
+    const RESERVED: &str = r#"[{"location":"/a","tdm-reservation":1}]"#;
+    async fn paths(
+        purpose: Purpose,
+        robots: &'static str,
+        leases: usize,
+    ) -> (Vec<String>, Vec<String>) {
+        let site = Site::start(move |path, _| match path {
+            "/robots.txt" => page(robots),
+            "/.well-known/tdmrep.json" => page(RESERVED),
+            _ => page("x"),
+        })
+        .await;
+        let says = Says {
+            extend: Some(TERM),
+            ..Says::default()
+        };
+        let bench = Bench::with(site.at.port(), still(), says, |_, crawl| {
+            crawl.agent.purpose = purpose
+        });
+        let origin = Origin::of(&Url::parse(&site.url("/")).unwrap()).unwrap();
+        for _ in 0..leases {
+            let mut lease = lease_of(&site, &["/a"]);
+            let answer = RobotsAnswer::File(robots.as_bytes().into());
+            lease.robots = vec![(
+                origin.clone(),
+                robots::record(answer, MINUTE, 0, bench.clock.wall()),
+            )];
+            bench.run(lease).await;
+        }
+        let pages = bench.ring.pages().await;
+        let said = pages
+            .iter()
+            .flat_map(|page| &page.said)
+            .map(ToString::to_string);
+        (site.paths(), said.collect())
+    }
+    let (asked, said) = paths(Purpose::Archive, "", 1).await;
+    assert_eq!((asked, said), (vec!["/a".to_owned()], vec![]));
+    let (asked, said) = paths(Purpose::AiTrain, "", 2).await;
+    assert_eq!(asked, ["/.well-known/tdmrep.json", "/a", "/a"]);
+    assert_eq!(said, ["tdmrep.json: tdm-reservation=1"; 2]);
+    let forbidden = "user-agent: *\ncontent-signal: ai-train=no\ndisallow: /.well-known/";
+    let (asked, said) = paths(Purpose::AiTrain, forbidden, 1).await;
+    assert_eq!(asked, ["/a"]);
+    assert_eq!(said, ["robots.txt:2 content-signal: ai-train=no"]);
+}
