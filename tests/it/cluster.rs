@@ -2,6 +2,7 @@
 //!
 //! The store is a real redis-server; what is true is judged from the origin's log. Start reading at [`Fleet`].
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -59,10 +60,15 @@ impl Fleet {
 
     /// Starts a crawl of the stand's web, and no node.
     pub(crate) fn crawl(&self, stand: &Stand, more: &[&str]) -> Ended {
+        self.crawl_as("zoo", stand, more)
+    }
+
+    /// The same under another name.
+    pub(crate) fn crawl_as(&self, name: &str, stand: &Stand, more: &[&str]) -> Ended {
         let home = stand.origin.home();
         let reach = reach(stand);
         let mut words: Vec<&str> = reach.iter().map(String::as_str).collect();
-        words.extend([&home, "--name", "zoo", "--contact", CONTACT, "--detach"]);
+        words.extend([&home, "--name", name, "--contact", CONTACT, "--detach"]);
         words.extend(["--scope-type", "domain"]);
         words.extend(more);
         ended(self.run("crawl", &words), 0)
@@ -99,7 +105,12 @@ impl Fleet {
 }
 
 pub(crate) fn reach(stand: &Stand) -> [String; 6] {
-    let (port, dns) = (stand.origin.port(), stand.dns.address());
+    reach_by(stand, stand.dns.address())
+}
+
+/// The same with names that this resolver answers.
+pub(crate) fn reach_by(stand: &Stand, dns: SocketAddr) -> [String; 6] {
+    let port = stand.origin.port();
     let words = ["--allow-net", "127.0.0.0/8", "--allow-port"].map(str::to_owned);
     let [net, cidr, allow] = words;
     [

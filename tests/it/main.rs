@@ -49,3 +49,5 @@ mod rights;
 mod robots;
 #[cfg(test)]
 mod scope;
+#[cfg(test)]
+mod stores;

@@ -10,18 +10,20 @@ mod network;
 mod nodes;
 mod store;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use kit::Seed;
+use kit::dns::{Dns, Reply, Zone};
 use kit::log::Entry;
+use kit::origin::Site;
 use kit::process::{Ended, Running};
 use kit::until::until_or_none;
 use kit::web::{Truth, Web};
 use rand::Rng as _;
 use rand::rngs::StdRng;
 
-use crate::cluster::{Fleet, drained, reach};
+use crate::cluster::{Fleet, drained, reach_by};
 use crate::crawl::{ARGIOPE, PATIENCE, clean};
 use crate::stand::Stand;
 pub(crate) use judge::Allowed;
@@ -32,8 +34,11 @@ const LEASE: Duration = Duration::from_secs(2);
 const UNHURRIED: Duration = Duration::from_secs(30);
 /// Requests that a node may have under way at once.
 const IN_FLIGHT: usize = 50;
-/// Hosts of the web.
+/// Hosts of the web, and the registered domains that they are of: each domain is in a shard of its own.
 const HOSTS: usize = 40;
+const DOMAINS: usize = 7;
+/// Where the origin listens for the one node that its log is to tell from the others.
+const APART: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 /// Pages that a node may have fetched and not settled when it loses its leases: of every host the three URLs that a
 /// lease of two seconds has at a delay of 50 ms (FRONTIER, section 12). The F of invariant I1.
 const UNSETTLED: usize = 3 * HOSTS;
@@ -44,6 +49,8 @@ struct Drill {
     seed: Seed,
     rng: StdRng,
     stand: Stand,
+    /// Leads the node that is told apart.
+    dns_apart: Dns,
     truth: Truth,
     fleet: Fleet,
     delay: Duration,
@@ -55,15 +62,23 @@ impl Drill {
     /// A web, a store and a crawl of it; no node yet.
     fn new(name: &'static str, delay: Duration) -> Self {
         let seed = Seed::take(name);
-        let stand = Stand::of(Web {
+        let web = Site::of(Web {
             seed: seed.0,
             hosts: HOSTS,
+            suffix: "test".to_owned(),
+            domains: DOMAINS,
             pages_per_host: 24,
             body_bytes: 800,
             flaky_every: 0,
             delay_ms: (5, 40),
             ..Web::default()
         });
+        let web = web.on_addresses(vec![Ipv4Addr::LOCALHOST, APART]);
+        let stand = Stand {
+            origin: web.start().unwrap(),
+            dns: Dns::start(Zone::default()).unwrap(),
+        };
+        let apart = Zone::empty().under("test", Reply::Addresses(vec![APART.into()]));
         let fleet = Fleet::start();
         let homes = stand.origin.web().host_names();
         let homes: Vec<String> = homes.map(|host| stand.origin.url(&host, "/")).collect();
@@ -75,6 +90,7 @@ impl Drill {
             rng: seed.rng(name),
             truth: stand.origin.truth(|_| true),
             stand,
+            dns_apart: Dns::start(apart).unwrap(),
             fleet,
             delay,
             lease: LEASE,
@@ -110,6 +126,22 @@ impl Drill {
 
     /// A node that reaches the store at this address, under these variables of the environment.
     fn join_at(&mut self, name: &str, store: SocketAddr, environment: &[(&str, &str)]) {
+        self.join_by(name, store, environment, self.stand.dns.address());
+    }
+
+    /// A node that the origin's log tells from the others; it has begun to send.
+    fn join_apart(&mut self, name: &str, store: SocketAddr) {
+        self.join_by(name, store, &[], self.dns_apart.address());
+        self.requests(1);
+    }
+
+    fn join_by(
+        &mut self,
+        name: &str,
+        store: SocketAddr,
+        environment: &[(&str, &str)],
+        dns: SocketAddr,
+    ) {
         let folder = self.fleet.folder.path();
         let config = folder.join(format!("{name}.toml"));
         let lease = self.lease.as_millis();
@@ -118,7 +150,7 @@ impl Drill {
         command
             .current_dir(folder)
             .arg("node")
-            .args(reach(&self.stand));
+            .args(reach_by(&self.stand, dns));
         command.args([
             "--node-name",
             name,
@@ -210,6 +242,11 @@ impl Drill {
         }
         text
     }
+}
+
+/// What the node that is told apart sent.
+fn apart(log: &[Entry]) -> impl Iterator<Item = &Entry> {
+    log.iter().filter(|entry| entry.address == APART)
 }
 
 /// Lets this time pass: what is drilled is that nothing comes of it.

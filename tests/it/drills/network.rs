@@ -2,25 +2,35 @@
 
 use std::time::Duration;
 
+use kit::log::now;
 use kit::proxy::{Direction, Proxy};
 
-use super::{Allowed, Drill, UNSETTLED, pass};
+use super::{Allowed, Drill, LEASE, UNSETTLED, apart, pass};
 
 /// One of three nodes is cut off for longer than its leases.
 fn cut_off(name: &'static str, direction: Direction) {
     let mut drill = Drill::new(name, Duration::from_millis(50));
     let proxy = Proxy::start(drill.fleet.redis.address()).unwrap();
-    drill.join_at("n1", proxy.address(), &[]);
+    drill.join_apart("n1", proxy.address());
     drill.join("n2");
     drill.join("n3");
     drill.moment(5, 60);
     proxy.black_hole(direction);
+    let cut = now();
     let time = drill.some_ms(3_000, 8_000);
     pass(time);
+    let healed = now();
     proxy.heal().unwrap();
-    drill.ends(Allowed {
+    let allowed = Allowed {
         repeats: UNSETTLED,
         late: 0,
+    };
+    drill.ends_and(allowed, |log| {
+        // I4: its leases end two seconds after they were last extended at the latest; the rest is the way to the origin.
+        let over = cut + LEASE + Duration::from_millis(500);
+        let sent = apart(log).filter(|entry| entry.start > over && entry.start < healed);
+        let sent: Vec<_> = sent.map(|entry| entry.start - cut).collect();
+        assert!(sent.is_empty(), "sent after its leases: {sent:?}");
     });
 }
 

@@ -1,14 +1,15 @@
 //! Drills of nodes: killed, frozen, drained, coming and going.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
 
 use kit::log::now;
 use kit::until::until_or_none;
 use nix::sys::signal::Signal;
 
 use super::judge::longest_rest;
-use super::{Allowed, Drill, LEASE, UNHURRIED, UNSETTLED, pass};
-use crate::crawl::PATIENCE;
+use super::{Allowed, Drill, LEASE, UNHURRIED, UNSETTLED, apart, pass};
+use crate::crawl::{Line, PATIENCE, json_lines};
 
 #[test]
 fn a_node_is_killed_and_comes_back() {
@@ -38,18 +39,48 @@ fn a_node_is_killed_and_comes_back() {
     });
 }
 
+/// Now, in microseconds since 1970: the time of the store, which runs on this machine.
+fn wall_us() -> u64 {
+    let since = SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    u64::try_from(since.as_micros()).unwrap()
+}
+
 #[test]
 fn a_node_is_frozen_past_its_leases_and_wakes() {
-    let mut drill = Drill::start("node-freeze");
+    let mut drill = Drill::new("node-freeze", Duration::from_millis(50));
+    drill.join_apart("n1", drill.fleet.redis.address());
+    drill.join("n2");
+    drill.join("n3");
     drill.moment(5, 60);
-    let name = drill.any_node();
-    drill.node(&name).signal(Signal::SIGSTOP).unwrap();
+    drill.node("n1").signal(Signal::SIGSTOP).unwrap();
     let time = drill.some_ms(2_500, 6_000);
     pass(time);
-    drill.node(&name).signal(Signal::SIGCONT).unwrap();
-    drill.ends(Allowed {
+    let (woken, woken_us) = (now(), wall_us());
+    drill.node("n1").signal(Signal::SIGCONT).unwrap();
+    let folder = drill.fleet.folder.path().join("zoo/n1");
+    let allowed = Allowed {
         repeats: UNSETTLED,
         late: 1,
+    };
+    drill.ends_and(allowed, move |log| {
+        // I4: what it sends from then on it sends under leases of then. A token is the store's time in microseconds.
+        let mut fresh: BTreeMap<String, usize> = BTreeMap::new();
+        for line in json_lines::<Line>(&folder.join("logs/crawl.jsonl")) {
+            if line.is_url() && line.token.is_some_and(|token| token >= woken_us) {
+                *fresh.entry(line.url).or_default() += 1;
+            }
+        }
+        let stale = apart(log)
+            .filter(|entry| entry.start > woken && entry.path != "/robots.txt")
+            .filter(|entry| {
+                let left = fresh.get_mut(&entry.url()).filter(|left| **left > 0);
+                left.map(|left| *left -= 1).is_none()
+            });
+        let stale: Vec<_> = stale
+            .map(|entry| (entry.url(), entry.start - woken))
+            .collect();
+        println!("node-freeze: {} requests under old leases", stale.len());
+        assert!(stale.len() <= allowed.late, "{stale:?}");
     });
 }
 

@@ -177,6 +177,7 @@ mod tests {
             end: Some(Duration::from_millis(end)),
             scheme: "http".to_owned(),
             host: host.to_owned(),
+            address: [127, 0, 0, 1].into(),
             port: 80,
             path: path.to_owned(),
             peer: ([127, 0, 0, 1], 9).into(),

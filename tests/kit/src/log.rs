@@ -5,7 +5,7 @@
 //! sent) and `end` before the answer's last bytes are written (earlier than they are received). So two entries
 //! that overlap really did, and a gap shorter than a delay by more than a scheduler's hiccup really was.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -29,7 +29,8 @@ pub struct Entry {
     pub scheme: String,
     /// The Host header without its port, in lower case; empty when there was none.
     pub host: String,
-    /// The port that was connected to.
+    /// The address and the port that were connected to.
+    pub address: IpAddr,
     pub port: u16,
     /// The request target as sent.
     pub path: String,

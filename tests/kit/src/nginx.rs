@@ -5,7 +5,7 @@
 //! It stops, by its own process id, with the value that owns it. Start reading at [`Sites`].
 
 use std::fmt::Write as _;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -27,7 +27,7 @@ const MIME_TYPES: &str = "/etc/nginx/mime.types";
 const START_WITHIN: Duration = Duration::from_secs(10);
 
 /// The format of an access log that [`read_log`] reads, for `log_format NAME escape=json '…'`.
-pub const LOG_FIELDS: &str = r#"{"msec":$msec,"took":$request_time,"scheme":"$scheme","host":"$host","port":$server_port,"path":"$request_uri","peer":"$remote_addr:$remote_port","agent":"$http_user_agent","status":$status,"completion":"$request_completion"}"#;
+pub const LOG_FIELDS: &str = r#"{"msec":$msec,"took":$request_time,"scheme":"$scheme","host":"$host","address":"$server_addr","port":$server_port,"path":"$request_uri","peer":"$remote_addr:$remote_port","agent":"$http_user_agent","status":$status,"completion":"$request_completion"}"#;
 
 /// The sites an nginx is to serve, before it runs.
 #[derive(Default)]
@@ -276,6 +276,7 @@ struct Line {
     host: String,
     port: u16,
     path: String,
+    address: IpAddr,
     peer: SocketAddr,
     agent: String,
     status: u16,
@@ -341,6 +342,7 @@ fn entry(line: &str) -> Result<Entry> {
         host: line.host,
         port: line.port,
         path: line.path,
+        address: line.address,
         peer: line.peer,
         agent: line.agent,
         status: line.status,

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -81,6 +81,12 @@ impl Site {
             .map(|host| loopback::address_of(&host))
             .collect();
         self
+    }
+
+    /// Listens on these addresses instead of 127.0.0.1: the log tells which a client was led to.
+    #[must_use]
+    pub fn on_addresses(self, addresses: Vec<Ipv4Addr>) -> Self {
+        Self { addresses, ..self }
     }
 
     /// Listens on this port instead of a free one, such as that of an origin that has gone.
@@ -221,18 +227,25 @@ async fn connect(
 ) {
     // Small answers go out at once, else Nagle's delay would count as the server's.
     let _ = stream.set_nodelay(true);
+    let Ok(address) = stream.local_addr().map(|here| here.ip()) else {
+        return;
+    };
     // An error is a client that left or spoke no HTTP; the log has what it asked before.
     let _ = match tls {
-        None => converse(stream, peer, &shared).await,
+        None => converse(stream, (address, peer), &shared).await,
         Some(tls) => match tls.accept(stream).await {
-            Ok(stream) => converse(stream, peer, &shared).await,
+            Ok(stream) => converse(stream, (address, peer), &shared).await,
             Err(error) => Err(error),
         },
     };
 }
 
 /// Answers requests until the client leaves or an answer ends the connection.
-async fn converse<S>(mut stream: S, peer: SocketAddr, shared: &Shared) -> io::Result<()>
+async fn converse<S>(
+    mut stream: S,
+    (address, peer): (IpAddr, SocketAddr),
+    shared: &Shared,
+) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -262,6 +275,7 @@ where
             end: None,
             scheme: shared.web.scheme.clone(),
             host,
+            address,
             port: shared.port,
             path,
             peer,

@@ -26,6 +26,9 @@ pub struct Web {
     pub hosts: usize,
     /// What host names end in.
     pub suffix: String,
+    /// Registered domains that the hosts are shared out among, `d0.SUFFIX` and so on where `SUFFIX` is a public one; 0: all
+    /// hosts are `hN.SUFFIX`.
+    pub domains: usize,
     /// Ordinary pages of each host, the home page included; all are linked.
     pub pages_per_host: usize,
     /// Links to ordinary pages on each ordinary page (at least 2 where pages are left to be linked).
@@ -76,6 +79,7 @@ impl Default for Web {
             scheme: "http".to_owned(),
             hosts: 1,
             suffix: "zoo.test".to_owned(),
+            domains: 0,
             pages_per_host: 60,
             links_per_page: 6,
             body_bytes: 2_000,
@@ -180,7 +184,16 @@ impl Place {
 impl Web {
     /// The name of the host number `n`.
     pub fn host(&self, n: usize) -> String {
-        format!("h{n}.{}", self.suffix)
+        match self.domains {
+            0 => format!("h{n}.{}", self.suffix),
+            domains => format!("h{n}.d{}.{}", n % domains, self.suffix),
+        }
+    }
+
+    /// The number of the host of this name.
+    pub fn number(&self, host: &str) -> Option<usize> {
+        let n = host.strip_prefix('h')?.split('.').next()?.parse().ok()?;
+        (n < self.hosts && self.host(n) == host).then_some(n)
     }
 
     /// The names of all hosts.
@@ -280,6 +293,28 @@ fn remainder(number: u64, of: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_has_one_name() {
+        let mut web = Web {
+            hosts: 5,
+            ..Web::default()
+        };
+        assert_eq!(web.number("h4.zoo.test"), Some(4));
+        assert_eq!(web.number("h5.zoo.test"), None, "there are five");
+        (web.suffix, web.domains) = ("test".to_owned(), 3);
+        let names: Vec<String> = web.host_names().collect();
+        let want = [
+            "h0.d0.test",
+            "h1.d1.test",
+            "h2.d2.test",
+            "h3.d0.test",
+            "h4.d1.test",
+        ];
+        assert_eq!(names, want);
+        assert_eq!(web.number("h4.d1.test"), Some(4));
+        assert_eq!(web.number("h4.d2.test"), None);
+    }
 
     #[test]
     fn a_place_has_one_path() {

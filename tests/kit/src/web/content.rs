@@ -12,11 +12,8 @@ use crate::seed::mix;
 impl Web {
     /// What the server says to the `visit`th request (from 1) for a path of a host.
     pub fn answer(&self, host: &str, path: &str, port: u16, visit: u32, gzip: bool) -> Answer {
-        let number = host
-            .strip_suffix(&self.suffix)
-            .and_then(|h| h.strip_prefix('h')?.strip_suffix('.')?.parse().ok());
         let place = Place::of(path).filter(|&place| self.exists(place));
-        let (Some(number), Some(place)) = (number.filter(|&n| n < self.hosts), place) else {
+        let (Some(number), Some(place)) = (self.number(host), place) else {
             return Answer::text(404, "no such page\n");
         };
         let mut answer = match place {
