@@ -118,7 +118,7 @@ fn of_the_tree(html: &str, page: &Url) -> Links {
 fn of_ours(html: &str, page: &Url) -> Links {
     let options = HtmlOptions::default();
     let mut links = Vec::new();
-    let said = read(
+    let Ok(said) = read(
         html,
         Syntax::Html,
         &options,
@@ -139,8 +139,9 @@ fn of_ours(html: &str, page: &Url) -> Links {
                 links.push((element, link.attribute.to_owned(), link.value.into_owned()));
             }
         },
-    )
-    .unwrap();
+    ) else {
+        panic!("no watch ends it")
+    };
     let base = parser::resolve::base(page, encoding_rs::UTF_8, said.facts.base.as_deref());
     links
         .into_iter()
