@@ -19,7 +19,7 @@ pub use self::fleet::{
     ConfigCommand, FleetFlags, FrontierCommand, NodeArgs, RateArgs, RateWord, SharedFlags,
     StatusArgs, StoreFlags,
 };
-pub use self::read::{CharsetArgs, FetchFlags, LinksArgs, RobotsArgs, UrlCommand};
+pub use self::read::{CharsetArgs, FetchFlags, LinksArgs, RobotsArgs, SitemapArgs, UrlCommand};
 pub use self::whole::{IndexCommand, ReopenArgs, ShardsArgs, ShardsCommand, VerifyArgs, Which};
 use crate::units;
 
@@ -85,6 +85,8 @@ pub enum Command {
     Url(UrlCommand),
     /// What a robots.txt says to an agent, and which line decides about a URL
     Robots(Box<RobotsArgs>),
+    /// What a sitemap or feed lists: pages, sitemaps, posts, and what is wrong with it
+    Sitemap(Box<SitemapArgs>),
 }
 
 /// Which running crawl: one on this machine, or one in a shared store.

@@ -91,6 +91,7 @@ async fn dispatch(command: Command) -> Result<Code, Failure> {
         Command::Charset(args) => return commands::read::charset::run(&args),
         Command::Url(command) => return commands::read::url::run(&command),
         Command::Robots(args) => return commands::read::robots::run(&args).await,
+        Command::Sitemap(args) => return commands::read::sitemap::run(&args).await,
     }
     Ok(Code::Done)
 }

@@ -1,13 +1,16 @@
 //! The readers by themselves: commands that answer cases by the line, as people's scripts and test suites drive them.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
 use kit::answer::Answer;
 
-use crate::crawl::{ARGIOPE, CONTACT};
+use crate::crawl::{ARGIOPE, CONTACT, argiope};
 use crate::stand::Stand;
 
 /// Answers to the cases, in their order, and the exit code.
@@ -198,6 +201,85 @@ fn a_bad_line_shows_in_the_exit_code() {
     assert_eq!(
         answers[2],
         json!({ "id": "c", "failure": true, "reason": "relative URL without a base" })
+    );
+}
+
+#[test]
+fn a_sitemap_is_read_from_text_bytes_or_file() {
+    let xml = "<urlset><url><loc>/a?b=1&amp;c=2</loc><lastmod>2026-01-02T03:04+01:00</lastmod>\
+               <priority>0.5</priority></url></urlset>";
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("sitemap.xml.gz");
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(xml.as_bytes()).unwrap();
+    std::fs::write(&path, packed.finish().unwrap()).unwrap();
+    let utf16: Vec<u8> = xml.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let base = "http://a.test/sitemap.xml";
+    let cases = [
+        json!({ "base": base, "text": xml }),
+        json!({ "base": base, "file": path }),
+        json!({ "base": base, "base64": data_encoding::BASE64.encode(&utf16) }),
+    ];
+    let (answers, code) = answers(&["sitemap"], &cases);
+    assert_eq!(code, 0);
+    for answer in answers {
+        let entry = json!({
+            "loc": "http://a.test/a?b=1&c=2",
+            "lastmod": "2026-01-02T03:04+01:00",
+            "lastmod_utc": "2026-01-02T02:04:00Z",
+            "priority": 0.5,
+        });
+        assert_eq!(answer["kind"], "urlset");
+        assert_eq!(answer["entries"], json!([entry]));
+        assert_eq!(
+            answer["links"],
+            json!([{ "url": "http://a.test/a?b=1&c=2", "kind": "page" }])
+        );
+        assert_eq!(answer["problems"], json!([]));
+    }
+}
+
+#[test]
+fn a_document_at_a_url_is_fetched_under_a_crawls_rules() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let server = std::thread::spawn(move || {
+        let answers = [
+            "HTTP/1.1 301 Moved\r\nLocation: /feed/atom.xml\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_owned(),
+            {
+                let feed = "<feed><entry><link href='1'/></entry></feed>";
+                format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{feed}", feed.len())
+            },
+        ];
+        answers.map(|answer| {
+            let (mut socket, _) = listener.accept().unwrap();
+            let mut head = String::new();
+            let mut lines = BufReader::new(socket.try_clone().unwrap());
+            while lines.read_line(&mut head).unwrap() > 2 {}
+            socket.write_all(answer.as_bytes()).unwrap();
+            head.lines().next().unwrap().to_owned()
+        })
+    });
+    let url = format!("http://127.0.0.1:{port}/feed");
+    let refused = argiope(&["sitemap", &url], 4);
+    assert!(
+        refused.err.contains(&format!("--allow-port {port}")),
+        "{}",
+        refused.err
+    );
+    let refused = argiope(&["sitemap", "http://a.test/"], 4);
+    assert!(refused.err.contains("--contact"), "{}", refused.err);
+    let allowed = ["--allow-net", "127.0.0.0/8", "--allow-port", &port];
+    let read = argiope(&[&["sitemap", &url][..], &allowed].concat(), 0);
+    let report: Value = serde_json::from_str(&read.out).unwrap();
+    assert_eq!(report["kind"], "atom");
+    assert_eq!(
+        report["entries"][0]["link"],
+        format!("http://127.0.0.1:{port}/feed/1")
+    );
+    assert_eq!(
+        server.join().unwrap(),
+        ["GET /feed HTTP/1.1", "GET /feed/atom.xml HTTP/1.1"]
     );
 }
 

@@ -34,6 +34,7 @@ use crate::html::{self, HtmlOptions, refresh};
 use crate::judge::{Judge, Part, Uses};
 use crate::resolve::{self, Resolver};
 use crate::rights::Heard;
+use crate::sitemap::entry::{Entry, Role};
 use crate::sitemap::{self, Sitemap};
 use crate::sniff::{self, Kind};
 use crate::watch::{Late, Watch};
@@ -205,8 +206,10 @@ impl Reader {
         let (bytes, late) = match kind {
             Kind::Html | Kind::Svg => document.html(&plain, &mut facts, &mut heard, judge, watch),
             Kind::Css if follow => document.css(&plain, &mut facts, judge),
-            Kind::Text if listed => document.text_sitemap(&plain, &mut facts, judge),
-            Kind::Sitemap if follow => {
+            // What robots.txt or an index names as a sitemap is read as one, whatever it looks like at first.
+            Kind::Sitemap | Kind::Text | Kind::Other
+                if listed || (kind == Kind::Sitemap && follow) =>
+            {
                 let (bytes, ended) = document.sitemap(&plain, judge, watch);
                 facts.rights = heard.finish();
                 return (kind, bytes, facts, ended);
@@ -375,19 +378,6 @@ impl Document<'_> {
         (text.len(), Ok(()))
     }
 
-    fn text_sitemap(&self, plain: &Plain<'_>, facts: &mut Facts, judge: &mut Judge<'_>) -> Read {
-        let (text, _) = self.decode(plain, facts);
-        let mut resolver = Resolver::new(&self.page.url, UTF_8);
-        let end = sitemap::each_line(&text, |url| {
-            if judge.turn() {
-                let url = without_fragment(url);
-                judge.entry(url, resolver.resolve(url), LinkKind::Page);
-            }
-        });
-        judge.left_out(u64::from(end == sitemap::End::Full));
-        (text.len(), Ok(()))
-    }
-
     /// Reads a sitemap or feed from its start, as a stream.
     fn sitemap(
         &self,
@@ -399,13 +389,15 @@ impl Document<'_> {
         let (encoding, mut bom) = charset::of_xml(plain.bytes, header);
         let mut decoder = encoding.new_decoder_without_bom_handling();
         let mut resolver = Resolver::new(&self.page.url, encoding);
-        let mut sitemap = Sitemap::new();
+        let mut sitemap = Sitemap::new(Some(self.page.url.clone()));
         let (mut text, mut read, mut late) = (String::new(), 0, None);
-        let mut found = |url: String, kind: LinkKind| {
-            if judge.turn() {
-                let url = without_fragment(&url);
-                judge.entry(url, resolver.resolve(url), kind);
-            }
+        let mut found = |role: Role, entry: Entry| {
+            sitemap::each_link(role, &entry, |url, kind| {
+                if judge.turn() {
+                    let url = without_fragment(url);
+                    judge.entry(url, resolver.resolve(url), kind);
+                }
+            });
         };
         let mut sink = |piece: &[u8]| {
             let skip = bom.min(piece.len());
@@ -428,7 +420,7 @@ impl Document<'_> {
         };
         let limit = self.reader.rules.config.sitemap_bytes_max;
         let ended = coding::decode(&self.exchange.body, &plain.codings, limit, &mut sink);
-        let full = sitemap.finish() == sitemap::End::Full;
+        let full = sitemap.finish(&mut found).end == sitemap::End::Full;
         judge.left_out(u64::from(full));
         let fault = late
             .map(ReadFault::Late)

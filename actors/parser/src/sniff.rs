@@ -9,6 +9,7 @@
 mod patterns;
 
 use crate::html::tokens::Syntax;
+use crate::sitemap;
 
 /// Bytes looked at (the standard's resource header).
 pub const HEAD: usize = 1_445;
@@ -92,6 +93,10 @@ pub fn sniff(supplied: Supplied<'_>, head: &[u8]) -> Sniffed {
             return Sniffed::new(Kind::Other, "application/octet-stream");
         }
         "text/plain" => Kind::Text,
+        "application/feed+json" => Kind::Sitemap,
+        "application/json" if sitemap::is_json_feed(&String::from_utf8_lossy(head)) => {
+            Kind::Sitemap
+        }
         other if looks_within(other) => of_xml(head),
         _ => Kind::Other,
     };

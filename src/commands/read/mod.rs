@@ -8,5 +8,6 @@ pub mod charset;
 pub mod jsonl;
 pub mod links;
 pub mod robots;
+pub mod sitemap;
 pub mod source;
 pub mod url;
