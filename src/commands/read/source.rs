@@ -19,7 +19,6 @@ pub struct Found {
     pub url: Option<Url>,
     /// Its status code, where it was fetched.
     pub status: Option<u16>,
-    #[expect(dead_code, reason = "used by the first reader that asks for the type")]
     pub content_type: Option<String>,
 }
 
