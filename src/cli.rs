@@ -115,7 +115,7 @@ pub struct CrawlArgs {
     /// Begin anew: removes what an earlier crawl left in the folder
     #[arg(long)]
     pub overwrite: bool,
-    /// Go on with an existing crawl under changed seeds or scope
+    /// Go on with an existing crawl under changed seeds, scope or purpose
     #[arg(long, conflicts_with = "overwrite")]
     pub change: bool,
 

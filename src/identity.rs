@@ -123,7 +123,7 @@ fn link(seed: &Url, fingerprints: Fingerprinter) -> Option<Link> {
     })
 }
 
-/// Lines that say what of seeds and scope is different.
+/// Lines that say what of seeds, scope and purpose is different.
 fn difference(known: &CrawlConfig, asked: &CrawlConfig) -> Vec<String> {
     let mut lines = Vec::new();
     let old_seeds: HashSet<&String> = known.seeds.iter().collect();
@@ -139,6 +139,11 @@ fn difference(known: &CrawlConfig, asked: &CrawlConfig) -> Vec<String> {
             lines.push(format!("{name}: {known} -> {asked}"));
         }
     };
+    field(
+        "purpose",
+        known.agent.purpose.as_str().to_owned(),
+        asked.agent.purpose.as_str().to_owned(),
+    );
     let (old, new) = (&known.scope, &asked.scope);
     field(
         "scope-type",
@@ -231,9 +236,10 @@ pub fn failed(error: StoreError) -> Failure {
 mod tests {
     use super::*;
     use contract::crawl::ScopeType;
+    use contract::rights::Purpose;
 
     #[test]
-    fn only_seeds_and_scope_make_another_crawl() {
+    fn only_seeds_scope_and_purpose_make_another_crawl() {
         let known = CrawlConfig {
             seeds: vec!["http://a.test/".into()],
             ..CrawlConfig::default()
@@ -244,11 +250,13 @@ mod tests {
         assert!(difference(&known, &asked).is_empty());
         asked.seeds = vec!["http://b.test/".into()];
         asked.scope.scope_type = ScopeType::Host;
+        asked.agent.purpose = Purpose::Search;
         assert_eq!(
             difference(&known, &asked),
             [
                 "- seed http://a.test/",
                 "+ seed http://b.test/",
+                "purpose: archive -> search",
                 "scope-type: Prefix -> Host"
             ]
         );

@@ -149,6 +149,25 @@ fn robots_are_asked_by_the_line() {
     assert_eq!(fetched("b.test", 404, rules), none);
     let closed = "answered with 503: everything is disallowed until it can be had\ndenied /x\n";
     assert_eq!(fetched("c.test", 503, ""), closed);
+    stand
+        .origin
+        .plant("d.test", "/robots.txt", [Answer::verbatim([])]);
+    let dead = stand.origin.url("d.test", "/robots.txt");
+    let network = [
+        "--contact",
+        CONTACT,
+        "--allow-net",
+        "127.0.0.0/8",
+        "--allow-port",
+        &port,
+        "--dns",
+        &dns,
+    ];
+    let said = crate::crawl::argiope(&[&["robots", &dead, "/x"], &network[..]].concat(), 0).out;
+    assert!(
+        said.ends_with(": everything is disallowed until it can be had\ndenied /x\n"),
+        "{said}"
+    );
     let missing = crate::crawl::argiope(&["robots", "/no/such/file", "/y"], 4);
     assert!(crate::crawl::sentence(&missing).contains("/no/such/file"));
 }

@@ -119,6 +119,9 @@ impl Robots {
     }
 
     fn add(&mut self, line: u32, key: Key, value: &[u8]) {
+        if value.is_empty() && matches!(key, Key::Sitemap | Key::License) {
+            return;
+        }
         if let Key::Sitemap = key {
             self.sitemaps
                 .push(String::from_utf8_lossy(value).into_owned());

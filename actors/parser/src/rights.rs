@@ -11,8 +11,10 @@ mod tags;
 use contract::clock::Wall;
 use contract::rights::{By, STATEMENTS_MAX, Statement};
 use http::HeaderMap;
+use http::header::LINK;
 
-use crate::html::facts;
+use crate::html::{facts, rel};
+use crate::linkheader;
 
 /// Headers of one name that are read.
 const HEADERS_MAX: usize = 16;
@@ -38,7 +40,7 @@ impl<'p> Heard<'p> {
         }
     }
 
-    /// All that was said, the strictest reading first come first.
+    /// All that was said so far, in the order in which it was read.
     pub fn said(&self) -> &[Statement] {
         &self.said
     }
@@ -64,6 +66,19 @@ impl<'p> Heard<'p> {
                     _ => self.add(Statement::new(by, name, value.trim())),
                 }
             }
+        }
+        self.license_headers(headers);
+    }
+
+    /// `Link: <https://a.test/terms>; rel=license` (RFC 8288).
+    fn license_headers(&mut self, headers: &HeaderMap) {
+        for value in headers.get_all(LINK).iter().take(HEADERS_MAX) {
+            let value = String::from_utf8_lossy(value.as_bytes());
+            linkheader::each_link(cut(&value), |link| {
+                if rel::is_license(&link.rel) {
+                    self.add(Statement::new(By::Header("link"), "license", link.value));
+                }
+            });
         }
     }
 
@@ -169,6 +184,13 @@ mod tests {
         check(
             &[("content-usage", "train-ai=n;x=1, search=\"y\", ?")],
             &["content-usage: train-ai=n", "content-usage: search=y"],
+        );
+        check(
+            &[(
+                "link",
+                "</p>; rel=next, <https://a.test/rsl.xml>; rel=\"license\"; type=\"application/rsl+xml\"",
+            )],
+            &["link: license=https://a.test/rsl.xml"],
         );
         check(
             &[("content-signal", "ai-train=no")],

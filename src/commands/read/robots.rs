@@ -7,7 +7,7 @@ use fetcher::robots::{BODY_MAX, Robots, Rules, UsageLine};
 use serde::{Deserialize, Serialize};
 
 use super::jsonl::{self, Case, Text};
-use super::source;
+use super::source::{self, Found};
 use crate::cli::RobotsArgs;
 use crate::exit::{Code, Failure};
 
@@ -19,18 +19,40 @@ pub async fn run(args: &RobotsArgs) -> Result<Code, Failure> {
     if args.lines.jsonl {
         return jsonl::run(answer);
     }
-    let found = source::read(args.file.as_deref().unwrap_or("-"), &args.fetch).await?;
+    let file = args.file.as_deref().unwrap_or("-");
+    let found = match source::read(file, &args.fetch).await {
+        // Nobody answered: that is an answer about robots.txt.
+        Err(failure) if failure.code == Code::Error => Err(failure.message),
+        found => Ok(found?),
+    };
     let asked = Asked {
         agent: args.agent.clone(),
         url: None,
         urls: args.urls.iter().cloned().map(Text).collect(),
         robots: None,
     };
+    let (body, closed) = meaning(found);
+    let mut said = say(&body, asked).map_err(Failure::input)?;
+    for verdict in said.verdicts.iter_mut().filter(|_| closed) {
+        verdict.allowed = false;
+    }
+    show(&said);
+    Ok(Code::Done)
+}
+
+/// The rules that an answer stands for, and whether all is disallowed (RFC 9309 section 2.3.1, as for a crawl). Says so.
+fn meaning(found: Result<Found, String>) -> (Vec<u8>, bool) {
+    let found = match found {
+        Ok(found) => found,
+        Err(why) => {
+            println!("{why}: everything is disallowed until it can be had");
+            return (Vec::new(), true);
+        }
+    };
     if let Some(url) = &found.url {
         println!("from {url}");
     }
-    // RFC 9309 section 2.3.1, as for a crawl.
-    let (body, closed) = match found.status {
+    match found.status {
         None | Some(200..=299) => (found.bytes, false),
         Some(status @ (429 | 500..)) => {
             println!("answered with {status}: everything is disallowed until it can be had");
@@ -40,13 +62,7 @@ pub async fn run(args: &RobotsArgs) -> Result<Code, Failure> {
             println!("answered with {status}: there is none, everything is allowed");
             (Vec::new(), false)
         }
-    };
-    let mut said = say(&body, asked).map_err(Failure::input)?;
-    for verdict in said.verdicts.iter_mut().filter(|_| closed) {
-        verdict.allowed = false;
     }
-    show(&said);
-    Ok(Code::Done)
 }
 
 /// A case's own fields.

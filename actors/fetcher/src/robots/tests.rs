@@ -325,7 +325,7 @@ fn a_crawl_delay_is_its_own_groups() {
 #[test]
 fn sitemaps_and_usage_lines_are_kept() {
     let body = b"Sitemap: https://x.test/a.xml\nuser-agent: *\nContent-Signal: search=yes, ai-train=no\nsite-map: /b.xml\nallow: /\n\
-        user-agent: argiope\nContent-Usage: train-ai=n\ndisallow: /x\nLicense: https://x.test/rsl.xml\n";
+        user-agent: argiope\nContent-Usage: train-ai=n\ndisallow: /x\nLicense: https://x.test/rsl.xml\nSitemap:\nLicense: # none\n";
     let robots = Robots::parse(body);
     assert_eq!(robots.sitemaps(), ["https://x.test/a.xml", "/b.xml"]);
     assert_eq!(robots.rules_for("x").licenses(), ["https://x.test/rsl.xml"]);
