@@ -91,7 +91,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisRates<C> {
         Ok(Some((limit, number("version")?)))
     }
 
-    /// Runs the script that books.
+    /// Runs the script that books, however long it takes.
     pub(super) async fn book(&self, script: &Script, ask: Reserve) -> Result<Reserved, RateError> {
         let mut conn = self.conn.clone();
         let mut book = script.key(CLUSTER_KEY);
@@ -103,7 +103,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisRates<C> {
             .arg(ask.share.0)
             .arg(micros(AHEAD))
             .arg(micros(CHUNK));
-        let reply: Option<Vec<u64>> = in_time(PATIENCE, book.invoke_async(&mut conn)).await?;
+        let reply: Option<Vec<u64>> = book.invoke_async(&mut conn).await?;
         reserved(&reply.ok_or(RateError::Unset)?)
     }
 }
@@ -143,10 +143,10 @@ fn reserved(reply: &[u64]) -> Result<Reserved, RateError> {
 
 async fn in_time<T>(
     limit: Duration,
-    call: impl Future<Output = redis::RedisResult<T>>,
+    call: impl Future<Output = Result<T, impl Into<RateError>>>,
 ) -> Result<T, RateError> {
     match timeout(limit, call).await {
-        Ok(done) => Ok(done?),
+        Ok(done) => done.map_err(Into::into),
         Err(_) => Err(RateError::Late {
             ms: limit.as_millis(),
         }),
@@ -155,7 +155,7 @@ async fn in_time<T>(
 
 impl<C: ConnectionLike + Clone + Send + Sync + 'static> RateStore for RedisRates<C> {
     fn reserve(&self, ask: Reserve) -> BoxFuture<'_, Result<Reserved, RateError>> {
-        self.book(&RESERVE, ask).boxed()
+        in_time(PATIENCE, self.book(&RESERVE, ask)).boxed()
     }
 
     fn set_rate(&self, scope: RateScope, limit: Limit) -> BoxFuture<'_, Result<u64, RateError>> {
