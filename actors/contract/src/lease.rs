@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use crate::admit::FrontierError;
-use crate::clock::{Boot, Clock};
+use crate::clock::{Boot, Clock, Wall};
 use crate::host::{Host, Origin};
 use crate::link::LinkKind;
 use crate::outbox::Ask;
@@ -59,6 +59,17 @@ pub struct Claimed {
     pub next_due: Option<Duration>,
 }
 
+/// How a host has met those who asked it lately: counts in a row, over all fetchers and nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Strikes {
+    /// Times that nothing of it could be reached.
+    pub unreached: u8,
+    /// Times that it asked to be left alone (429, 503, Retry-After).
+    pub refused: u8,
+    /// When the latest of them was.
+    pub last: Wall,
+}
+
 /// The right to fetch these URLs of this host, one at a time.
 #[derive(Debug)]
 pub struct Lease {
@@ -72,6 +83,7 @@ pub struct Lease {
     pub term: Duration,
     /// What is known of robots.txt of this host's origins.
     pub robots: Vec<(Origin, RobotsRecord)>,
+    pub strikes: Strikes,
 }
 
 /// One URL of a host's queue.
@@ -147,6 +159,8 @@ pub struct Schedule {
     pub delay: Option<Duration>,
     /// Rest the host for this long from now (Retry-After, robots unreachable).
     pub rest: Option<Duration>,
+    /// How it has met us so far; none: as the lease said.
+    pub strikes: Option<Strikes>,
 }
 
 impl Ask for Schedule {
@@ -209,7 +223,6 @@ pub fn guard(clock: &Clock, claimed_at: Boot, term: Duration, longest: Duration)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Wall;
 
     #[test]
     fn the_guard_closes_before_the_lease_ends() {

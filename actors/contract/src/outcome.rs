@@ -104,6 +104,8 @@ outcomes! {
     Trap = "trap", PERMANENT;
     /// The host asked for a longer pause than is kept (Crawl-delay > 1 h, Retry-After > 24 h).
     HostParked = "host_parked", TRANSIENT;
+    /// Nothing of the host could be reached, time after time over its longest rests; it is not tried again for a day.
+    HostUnreachable = "host_unreachable", TRANSIENT;
     /// A directive of the page or site refuses this use (`--purpose`).
     DirectiveRefused = "directive_refused", PERMANENT;
     /// The fetch was cancelled (pause, stop, lost lease); it comes again.

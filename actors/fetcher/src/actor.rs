@@ -143,7 +143,6 @@ impl Fetcher {
             drain: Cancel::new(),
             stop: Cancel::new(),
             waits: RefCell::new(HashMap::new()),
-            strikes: RefCell::new(HashMap::new()),
             tdm: RefCell::new(HashMap::new()),
         };
         let (shell, broken) = (Rc::new(shell), Rc::new(Notify::new()));

@@ -22,11 +22,13 @@ pub struct FetcherConfig {
     pub connection_idle_ms: u64,
     /// Pause before a URL's second try within a lease, in milliseconds; twice that before the third.
     pub retry_ms: u64,
-    /// Rest of a URL or a host after the first failure that outlasts a lease, in milliseconds; four times as much
-    /// after each further one, at most 15 minutes.
+    /// Rest of a host that asks to be left alone and does not say for how long, in milliseconds; four times as much
+    /// each further time in a row, at most 15 minutes.
     pub rest_ms: u64,
     /// Rests of a host whose robots.txt cannot be had, in seconds; after the last its URLs are settled.
     pub robots_retry_s: Vec<u64>,
+    /// Rests of a host of which nothing can be reached, in seconds; after the last its URLs are settled.
+    pub unreached_retry_s: Vec<u64>,
     /// Offer HTTP/2 to servers.
     pub http2: bool,
 }
@@ -43,6 +45,7 @@ impl Default for FetcherConfig {
             retry_ms: 1_000,
             rest_ms: 10_000,
             robots_retry_s: vec![60, 300, 900],
+            unreached_retry_s: vec![10, 60, 300, 900],
             http2: false,
         }
     }
@@ -93,21 +96,29 @@ impl FetcherConfig {
         Duration::from_millis(self.connection_idle_ms)
     }
 
-    /// The rest after this many failures in a row (from 1) that outlasted a lease.
-    pub(crate) fn rest_after(&self, failures: u32) -> Duration {
+    /// The rest of a host that has asked to be left alone so many times in a row (from 1).
+    pub(crate) fn rest_after(&self, refused: u8) -> Duration {
         const REST_MAX: Duration = Duration::from_secs(900);
-        let factor = 4_u64.saturating_pow(failures.saturating_sub(1));
+        let factor = 4_u64.saturating_pow(u32::from(refused.saturating_sub(1)));
         Duration::from_millis(self.rest_ms.saturating_mul(factor)).min(REST_MAX)
     }
 
     /// The rest of a host whose robots.txt could not be had so many times in a row (from 1); none when it has been
     /// asked often enough.
     pub(crate) fn robots_rest(&self, failures: u8) -> Option<Duration> {
-        let index = usize::from(failures.saturating_sub(1));
-        self.robots_retry_s
-            .get(index)
-            .map(|seconds| Duration::from_secs(*seconds))
+        rung(&self.robots_retry_s, failures)
     }
+
+    /// The rest of a host of which nothing could be reached so many times in a row (from 1); none when it has been tried
+    /// often enough.
+    pub(crate) fn unreached_rest(&self, times: u8) -> Option<Duration> {
+        rung(&self.unreached_retry_s, times)
+    }
+}
+
+fn rung(ladder_s: &[u64], times: u8) -> Option<Duration> {
+    let rung = ladder_s.get(usize::from(times.saturating_sub(1)));
+    rung.map(|seconds| Duration::from_secs(*seconds))
 }
 
 #[cfg(test)]

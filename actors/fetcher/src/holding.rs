@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use contract::clock::Boot;
 use contract::host::Host;
-use contract::lease::{Extend, Release, Schedule, Token, guard};
+use contract::lease::{Extend, Release, Schedule, Strikes, Token, guard};
 use contract::pulse::Silence;
 use tokio::time::sleep;
 use tracing::warn;
 
+use crate::judge::strikes_now;
 use crate::shell::Shell;
 
 /// Why a lease is worked on no further. What was not handed on comes back by its release.
@@ -46,6 +47,9 @@ pub(crate) struct Holding {
     pub(crate) delay: Duration,
     /// When the last request to the host ended.
     last_end: Option<Boot>,
+    /// How the host has met us, and how the frontier knows it.
+    pub(crate) strikes: Strikes,
+    told: Strikes,
 }
 
 /// The host shows among those that wait as long as this lives.
@@ -64,7 +68,7 @@ impl Holding {
         token: Token,
         from: Boot,
         term: Duration,
-        delay: Duration,
+        (delay, strikes): (Duration, Strikes),
     ) -> Self {
         Self {
             shell: shell.clone(),
@@ -74,6 +78,8 @@ impl Holding {
             term,
             delay,
             last_end: None,
+            strikes: strikes_now(strikes, shell.clock.wall()),
+            told: strikes,
         }
     }
 
@@ -208,19 +214,35 @@ impl Holding {
     }
 
     /// The host is left alone for so long.
-    pub(crate) async fn rest(&self, rest: Duration) -> Result<(), Stop> {
+    pub(crate) async fn rest(&mut self, rest: Duration) -> Result<(), Stop> {
         self.schedule(None, Some(rest)).await
     }
 
-    async fn schedule(&self, delay: Option<Duration>, rest: Option<Duration>) -> Result<(), Stop> {
+    /// The frontier hears how the host has met us, unless it knows.
+    pub(crate) async fn tell_strikes(&mut self) -> Result<(), Stop> {
+        match self.strikes == self.told {
+            true => Ok(()),
+            false => self.schedule(None, None).await,
+        }
+    }
+
+    async fn schedule(
+        &mut self,
+        delay: Option<Duration>,
+        rest: Option<Duration>,
+    ) -> Result<(), Stop> {
         let ask = Schedule {
             host: self.host.clone(),
             token: self.token,
             delay,
             rest,
+            strikes: (self.strikes != self.told).then_some(self.strikes),
         };
         match self.shell.doors.schedule.ask(ask).await {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(())) => {
+                self.told = self.strikes;
+                Ok(())
+            }
             // Without the frontier's word another node might be faster than the host allows: no further request.
             Ok(Err(error)) => {
                 warn!(%error, host = %self.host, "cannot tell the frontier of a host's wish");

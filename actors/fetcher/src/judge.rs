@@ -6,7 +6,9 @@
 
 use std::time::Duration;
 
+use contract::clock::Wall;
 use contract::error::ErrorClass;
+use contract::lease::Strikes;
 use contract::outcome::Outcome;
 use contract::page::{Cut, Fate, Verdict};
 use http::header::RETRY_AFTER;
@@ -17,7 +19,9 @@ use crate::http::Answered;
 use crate::retry_after::retry_after;
 
 /// A host that says 429 so often in a row is not waited for any longer: the URL it was said for is settled.
-const REFUSALS_MAX: u32 = 8;
+const REFUSALS_MAX: u8 = 8;
+/// Strikes are forgotten after so long: a host that was given up is tried again.
+const STRIKES_HOLD: Duration = Duration::from_secs(24 * 3_600);
 
 /// What is known of a try that has ended.
 #[derive(Clone, Debug)]
@@ -90,8 +94,8 @@ pub(crate) struct Standing<'a> {
     pub(crate) tries: u8,
     /// Of those, tries within this lease.
     pub(crate) tries_here: u8,
-    /// Times in a row that the host had to be left alone, this one included if it is one.
-    pub(crate) strikes: u32,
+    /// How the host has met us, this try included.
+    pub(crate) strikes: Strikes,
     /// What is left of the page's time.
     pub(crate) page_left: Duration,
 }
@@ -110,7 +114,7 @@ pub(crate) enum HostNext {
     GoOn,
     /// It is left alone for so long, and the lease is given back.
     Rest(Duration),
-    /// It asks for more than is kept: its URLs of this lease are settled.
+    /// It asks for more than is kept, or cannot be reached for good: its URLs of this lease are settled alike.
     Park,
     /// This node cannot work: the lease is given back.
     Stop,
@@ -122,6 +126,46 @@ pub(crate) fn is_strike(facts: &Facts) -> bool {
     asks || facts.unreached || matches!(facts.status, Some(429 | 503))
 }
 
+/// How the host has met us after a try that ended so at this time.
+pub(crate) fn strikes_after(before: Strikes, facts: &Facts, now: Wall) -> Strikes {
+    let last = now;
+    match facts {
+        facts if facts.unreached => Strikes {
+            unreached: before.unreached.saturating_add(1),
+            last,
+            ..before
+        },
+        facts if is_strike(facts) => Strikes {
+            unreached: 0,
+            refused: before.refused.saturating_add(1),
+            last,
+        },
+        facts if facts.status.is_some() => Strikes::default(),
+        _ => before,
+    }
+}
+
+/// What of a host's strikes still counts at this time.
+pub(crate) fn strikes_now(strikes: Strikes, now: Wall) -> Strikes {
+    // From the future (a clock that went back) they are old.
+    let age = now.0.checked_sub(strikes.last.0);
+    let counts = age.is_some_and(|age| Duration::from_micros(age) < STRIKES_HOLD);
+    if counts { strikes } else { Strikes::default() }
+}
+
+/// Why a host's URLs are settled without a request: nothing of it could be reached time after time.
+pub(crate) fn given_up(config: &FetcherConfig, strikes: Strikes) -> Option<Verdict> {
+    let is_over = strikes.unreached > 0 && config.unreached_rest(strikes.unreached).is_none();
+    is_over.then(|| Verdict {
+        outcome: Outcome::HostUnreachable,
+        detail: Some(format!(
+            "nothing of the host could be reached, {} times in a row",
+            strikes.unreached
+        )),
+        fate: Fate::Done,
+    })
+}
+
 /// Decides.
 pub(crate) fn judge(facts: &Facts, at: Standing<'_>) -> (Next, HostNext) {
     match facts.outcome.class() {
@@ -129,16 +173,32 @@ pub(crate) fn judge(facts: &Facts, at: Standing<'_>) -> (Next, HostNext) {
             (Next::Settle(facts.verdict(Fate::Done)), HostNext::GoOn)
         }
         Some(ErrorClass::System) => (Next::Settle(facts.verdict(Fate::Return)), HostNext::Stop),
+        Some(ErrorClass::Transient) if facts.unreached => unreached(facts, at),
         Some(ErrorClass::Transient) if is_strike(facts) => struck(facts, at),
         Some(ErrorClass::Transient) => failed(facts, at),
     }
 }
 
-/// The host asked to be left alone, or is down.
+/// Nothing of the host was reached: that is no try of the URL.
+fn unreached(facts: &Facts, at: Standing<'_>) -> (Next, HostNext) {
+    if let Some(mut verdict) = given_up(at.config, at.strikes) {
+        let how = verdict.detail.unwrap_or_default();
+        let why = facts.detail.as_deref().unwrap_or_default();
+        verdict.detail = Some(format!("{how}: {why}"));
+        return (Next::Settle(verdict), HostNext::Park);
+    }
+    let rest = at.config.unreached_rest(at.strikes.unreached);
+    (
+        Next::Settle(facts.verdict(Fate::Return)),
+        HostNext::Rest(rest.unwrap_or_default()),
+    )
+}
+
+/// The host asked to be left alone.
 fn struck(facts: &Facts, at: Standing<'_>) -> (Next, HostNext) {
     let rest = facts
         .retry_after
-        .unwrap_or_else(|| at.config.rest_after(at.strikes));
+        .unwrap_or_else(|| at.config.rest_after(at.strikes.refused));
     if rest > at.retry_after_max {
         let detail = Some(format!("asked for a pause of {} s", rest.as_secs()));
         let parked = Verdict {
@@ -150,7 +210,7 @@ fn struck(facts: &Facts, at: Standing<'_>) -> (Next, HostNext) {
     }
     let fate = match facts.status {
         // 429 is about the host's patience, not about the URL.
-        Some(429) if at.strikes <= REFUSALS_MAX => Fate::Return,
+        Some(429) if at.strikes.refused <= REFUSALS_MAX => Fate::Return,
         Some(429) => Fate::Done,
         _ if at.tries >= at.tries_max => Fate::Done,
         _ => Fate::Retry {
@@ -202,7 +262,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(facts: &Facts, tries: u8, strikes: u32, fate: Fate, host: HostNext) {
+    fn check(facts: &Facts, tries: u8, strikes: u8, fate: Fate, host: HostNext) {
         let (next, found) = decide(facts, tries, strikes, secs(100));
         let Next::Settle(verdict) = next else {
             panic!("{facts:?}: not settled but {next:?}")
@@ -210,7 +270,7 @@ mod tests {
         assert_eq!((verdict.fate, found), (fate, host), "{facts:?}");
     }
 
-    fn decide(facts: &Facts, tries: u8, strikes: u32, page_left: Duration) -> (Next, HostNext) {
+    fn decide(facts: &Facts, tries: u8, strikes: u8, page_left: Duration) -> (Next, HostNext) {
         let config = FetcherConfig::default();
         let standing = Standing {
             config: &config,
@@ -218,7 +278,11 @@ mod tests {
             tries_max: 3,
             tries,
             tries_here: tries,
-            strikes,
+            strikes: Strikes {
+                unreached: strikes,
+                refused: strikes,
+                last: Wall(0),
+            },
             page_left,
         };
         judge(facts, standing)
@@ -289,23 +353,56 @@ mod tests {
             },
             rest(30),
         );
-        check(
-            &facts(Outcome::ConnectFailed, None, None),
-            1,
-            1,
-            Fate::Retry {
-                tries: 1,
-                rest: secs(10),
-            },
-            rest(10),
+    }
+
+    #[test]
+    fn a_host_that_cannot_be_reached_rests_and_is_given_up_and_no_url_burns_a_try() {
+        let failed = facts(Outcome::ConnectFailed, None, None);
+        for (strikes, seconds) in [(1, 10), (2, 60), (3, 300), (4, 900)] {
+            let rest = HostNext::Rest(secs(seconds));
+            check(&failed, 3, strikes, Fate::Return, rest);
+        }
+        let (next, host) = decide(&failed, 1, 5, secs(100));
+        let Next::Settle(verdict) = next else {
+            panic!("{next:?}")
+        };
+        assert_eq!(
+            (verdict.outcome, verdict.fate, host),
+            (Outcome::HostUnreachable, Fate::Done, HostNext::Park)
         );
-        check(
-            &facts(Outcome::ConnectFailed, None, None),
-            3,
-            2,
-            Fate::Done,
-            rest(40),
+    }
+
+    #[test]
+    fn strikes_count_in_a_row_and_for_a_day() {
+        let (connect, busy) = (facts(Outcome::ConnectFailed, None, None), status(429, None));
+        let (reset, fine) = (
+            facts(Outcome::ConnectionReset, None, None),
+            status(404, None),
         );
+        let mut strikes = Strikes::default();
+        let mut saw = Vec::new();
+        for (n, end) in [&connect, &connect, &reset, &busy, &busy, &connect, &fine]
+            .iter()
+            .enumerate()
+        {
+            strikes = strikes_after(strikes, end, Wall(n as u64 + 1));
+            saw.push((strikes.unreached, strikes.refused, strikes.last.0));
+        }
+        let wanted = [
+            (1, 0, 1),
+            (2, 0, 2),
+            (2, 0, 2),
+            (0, 1, 4),
+            (0, 2, 5),
+            (1, 2, 6),
+            (0, 0, 0),
+        ];
+        assert_eq!(saw, wanted);
+        let one = strikes_after(Strikes::default(), &connect, Wall(7));
+        let day = contract::clock::micros(STRIKES_HOLD);
+        assert_eq!(strikes_now(one, Wall(6 + day)), one);
+        assert_eq!(strikes_now(one, Wall(7 + day)), Strikes::default());
+        assert_eq!(strikes_now(one, Wall(6)), Strikes::default());
     }
 
     #[test]

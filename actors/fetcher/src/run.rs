@@ -35,7 +35,7 @@ use crate::error::FetchError;
 use crate::events;
 use crate::holding::{Holding, Stop};
 use crate::http::Answered;
-use crate::judge::{Facts, HostNext, Next, Standing, is_strike, judge};
+use crate::judge::{Facts, HostNext, Next, Standing, given_up, judge, strikes_after};
 use crate::lines::Lines;
 use crate::shell::{Shell, Taken};
 
@@ -73,8 +73,9 @@ struct Run {
     entered: bool,
     /// The address in whose budget the host counts, if that has one.
     counted: Option<IpAddr>,
-    /// The host asks for longer pauses than are kept: why its URLs are settled without a request.
-    parked: Option<String>,
+    /// The host asks for longer pauses than are kept, or cannot be reached for good: how its URLs are settled, without a
+    /// request.
+    parked: Option<Verdict>,
 }
 
 /// A URL whose turn it is.
@@ -113,8 +114,9 @@ impl Run {
             lease.token,
             from,
             lease.term,
-            lease.delay,
+            (lease.delay, lease.strikes),
         );
+        let parked = given_up(&shell.config, hold.strikes);
         Self {
             shell,
             hold,
@@ -126,7 +128,7 @@ impl Run {
             lines: None,
             entered: false,
             counted: None,
-            parked: None,
+            parked,
         }
     }
 
@@ -217,6 +219,9 @@ impl Run {
     /// One URL, to its page.
     async fn url(&mut self, position: usize) -> Result<(), Stop> {
         let turn = self.turn_of(position);
+        if let Some(verdict) = self.parked.clone() {
+            return self.settle(turn, verdict, None).await;
+        }
         let Some(origin) = Origin::of(&turn.url) else {
             let error = FetchError::InvalidUrl(turn.queued.url.to_string());
             return self.end(turn, Facts::of_error(&error), None, 0).await;
@@ -351,17 +356,10 @@ impl Run {
         }
     }
 
-    fn judged(&self, turn: &Turn, facts: &Facts, tries_here: u8) -> (Next, HostNext) {
+    fn judged(&mut self, turn: &Turn, facts: &Facts, tries_here: u8) -> (Next, HostNext) {
         let shell = &self.shell;
-        let strikes = match is_strike(facts) {
-            true => shell.strike(&self.hold.host),
-            false => {
-                if facts.status.is_some() {
-                    shell.forgive(&self.hold.host);
-                }
-                0
-            }
-        };
+        let strikes = strikes_after(self.hold.strikes, facts, shell.clock.wall());
+        self.hold.strikes = strikes;
         let pace = &shell.settings.pace;
         let standing = Standing {
             config: &shell.config,
@@ -389,10 +387,11 @@ impl Run {
         // The rest counts from now, however long the page waits for the parser.
         let rested = match host {
             HostNext::Rest(rest) => self.hold.rest(rest).await,
-            HostNext::GoOn | HostNext::Park | HostNext::Stop => Ok(()),
+            HostNext::GoOn | HostNext::Park | HostNext::Stop => self.hold.tell_strikes().await,
         };
         if host == HostNext::Park {
-            self.parked = verdict.detail.clone();
+            warn!(host = %self.hold.host, outcome = verdict.outcome.code(), detail = verdict.detail, "the host is given up: its URLs are settled");
+            self.parked = Some(verdict.clone());
         }
         self.settle(turn, verdict, exchange).await?;
         rested?;

@@ -30,9 +30,6 @@ use crate::events::Meters;
 use crate::http::Exchanger;
 use crate::settings::Settings;
 
-/// Hosts whose strikes are remembered.
-const STRIKES_MAX: usize = 4_096;
-
 /// The arrows that leave this room.
 #[derive(Clone)]
 pub struct Doors {
@@ -73,7 +70,6 @@ pub(crate) struct Shell {
     /// Running requests end too.
     pub(crate) stop: Cancel,
     pub(crate) waits: RefCell<HashMap<Host, Boot>>,
-    pub(crate) strikes: RefCell<HashMap<Host, u32>>,
     /// Each origin's tdmrep.json.
     pub(crate) tdm: RefCell<HashMap<Origin, Good>>,
 }
@@ -86,27 +82,6 @@ pub(crate) struct Good {
 }
 
 impl Shell {
-    /// Notes that the host had to be left alone once more, and says how often in a row that was.
-    pub(crate) fn strike(&self, host: &Host) -> u32 {
-        let mut strikes = self.strikes.borrow_mut();
-        // The bound is soft: forgetting a host makes its next rest shorter, no more.
-        if strikes.len() >= STRIKES_MAX && !strikes.contains_key(host) {
-            let any = strikes.keys().next().cloned();
-            any.map(|any| strikes.remove(&any));
-        }
-        let count = strikes.entry(host.clone()).or_default();
-        *count = count.saturating_add(1);
-        *count
-    }
-
-    /// The host has answered as a host should.
-    pub(crate) fn forgive(&self, host: &Host) {
-        let mut strikes = self.strikes.borrow_mut();
-        if !strikes.is_empty() {
-            strikes.remove(host);
-        }
-    }
-
     /// The host whose delay ends first, and in how long.
     pub(crate) fn next_wait(&self) -> Option<(Host, Duration)> {
         let waits = self.waits.borrow();

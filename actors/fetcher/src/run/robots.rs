@@ -120,9 +120,6 @@ impl Run {
                 fate: Fate::Done,
             })
         };
-        if let Some(parked) = &self.parked {
-            return Ok(verdict(Outcome::HostParked, parked.clone()));
-        }
         let rules = match known {
             _ if self.shell.settings.robots == RobotsPolicy::Ignore => return Ok(None),
             Known::Rules(rules, _) => rules,

@@ -2,6 +2,7 @@
 
 mod robots;
 mod robots_answers;
+mod strikes;
 mod turns;
 mod visits;
 
@@ -252,11 +253,7 @@ async fn a_name_is_resolved_and_its_lookup_may_fail() {
         ]))
         .await;
     let settled = bench.ring.settled().await;
-    let rest = Duration::from_secs(10);
-    assert_eq!(
-        settled[1..],
-        [(0, Outcome::DnsFailed, Fate::Retry { tries: 1, rest })]
-    );
+    assert_eq!(settled[1..], [(0, Outcome::DnsFailed, Fate::Return)]);
     assert_eq!(bench.rests(), [10]);
 }
 
@@ -711,8 +708,8 @@ async fn a_panic_in_a_page_ends_that_page_only() {
     let bench = Bench::new(&site);
     let shell = bench.fetcher.shell();
     {
-        // Whoever forgives the host now, as each answered page does, panics.
-        let _held = shell.strikes.borrow();
+        // Whoever takes a client now, as each page does, panics.
+        let _held = shell.clients.borrow();
         bench.fetch(&site, &["/a", "/b"]).await;
     }
     let retry = Fate::Retry {

@@ -18,7 +18,7 @@ use super::{Begun, Run};
 use crate::error::FetchError;
 use crate::holding::Stop;
 use crate::http::Answered;
-use crate::judge::{Facts, is_strike};
+use crate::judge::{Facts, is_strike, strikes_after};
 
 /// About so long a holder waits for another host.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -117,12 +117,19 @@ impl Run {
         }
         let result = self.request(url, Duration::ZERO, begun, body_max).await?;
         let facts = Facts::of(&result, self.shell.clock.wall().millis());
+        let strikes = strikes_after(self.hold.strikes, &facts, self.shell.clock.wall());
+        self.hold.strikes = strikes;
         if is_strike(&facts) {
+            let config = &self.shell.config;
+            let rest = match facts.unreached {
+                true => config.unreached_rest(strikes.unreached).unwrap_or_default(),
+                false => config.rest_after(strikes.refused),
+            };
             let most = Duration::from_secs(self.shell.settings.pace.retry_after_s_max);
-            let rest = facts.retry_after.map(|asked| asked.min(most));
-            let rest = rest.unwrap_or_else(|| self.shell.config.rest_after(1));
+            let rest = facts.retry_after.map_or(rest, |asked| asked.min(most));
             self.hold.rest(rest).await?;
         }
+        self.hold.tell_strikes().await?;
         Ok(result)
     }
 }

@@ -13,8 +13,8 @@ use contract::crawl::CrawlConfig;
 use contract::health::Health;
 use contract::host::Host;
 use contract::lease::{
-    Bell, Claim, Claimed, EnterAddress, Extend, Lease, Queued, Release, Schedule, Taker, Token,
-    Visit, Visited,
+    Bell, Claim, Claimed, EnterAddress, Extend, Lease, Queued, Release, Schedule, Strikes, Taker,
+    Token, Visit, Visited,
 };
 use contract::link::LinkKind;
 use contract::memory::ByteBudget;
@@ -143,6 +143,7 @@ answers!(Visit, |rooms, visit| {
             delay: Duration::from_secs(1),
             term: Duration::from_secs(90),
             robots: Vec::new(),
+            strikes: Strikes::default(),
         })
     }))
 });
@@ -313,5 +314,6 @@ pub(crate) fn lease(urls: &[String]) -> Lease {
         delay: Duration::from_secs(1),
         term: Duration::from_secs(90),
         robots: Vec::new(),
+        strikes: Strikes::default(),
     }
 }

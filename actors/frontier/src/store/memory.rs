@@ -17,7 +17,7 @@ use contract::admit::Admitted;
 use contract::clock::Clock;
 use contract::control::GaveUp;
 use contract::host::{Host, Origin};
-use contract::lease::{Claim, Claimed, Lease, Queued, Release, Taker, Token};
+use contract::lease::{Claim, Claimed, Lease, Queued, Release, Strikes, Taker, Token};
 use contract::link::{Link, LinkKind};
 use contract::page::Fate;
 use contract::robots::RobotsRecord;
@@ -71,6 +71,7 @@ struct OneHost {
     next_ok: u64,
     /// Until then visitors come first.
     kept: u64,
+    strikes: Strikes,
     learned: Duration,
     leases: u64,
     failures: u8,
@@ -177,6 +178,7 @@ impl Model {
                 token: 0,
                 next_ok: 0,
                 kept: 0,
+                strikes: Strikes::default(),
                 learned: Duration::ZERO,
                 leases: 0,
                 failures: 0,
@@ -461,6 +463,7 @@ impl Model {
             delay,
             term,
             robots: host.robots.clone(),
+            strikes: host.strikes,
         }
     }
 

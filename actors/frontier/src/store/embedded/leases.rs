@@ -293,6 +293,9 @@ impl Work {
             let rested = change.now.ms_after(Duration::ZERO, rest);
             state.record.next_ok = state.record.next_ok.max(rested);
         }
+        if let Some(strikes) = wants.strikes {
+            state.record.beside.strikes = strikes;
+        }
         let after = state.scheduled();
         self.schedule.moved(id, before, after);
         self.commit(change)

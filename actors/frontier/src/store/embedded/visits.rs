@@ -52,6 +52,7 @@ impl Work {
             delay: state.record.delay(delay),
             term,
             robots: Vec::new(),
+            strikes: state.record.beside.strikes,
         };
         self.schedule.moved(id, before, None);
         self.schedule

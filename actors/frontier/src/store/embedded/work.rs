@@ -277,6 +277,7 @@ impl Work {
             delay,
             term,
             robots,
+            strikes: state.record.beside.strikes,
         }))
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use contract::clock::millis;
 use contract::host::Host;
-use contract::lease::{Token, VISIT_KEPT};
+use contract::lease::{Strikes, Token, VISIT_KEPT};
 use serde::{Deserialize, Serialize};
 
 use super::lease::Lease;
@@ -55,6 +55,7 @@ pub(crate) struct Record {
 pub(crate) struct Beside {
     /// Until then visitors come before claims, in ms of the store's time.
     pub(crate) kept: u64,
+    pub(crate) strikes: Strikes,
 }
 
 /// What a restart must know of a lease: its head is the first URL of the class, if that is not behind `last`.

@@ -80,6 +80,7 @@ impl Store for Memory {
             if let Some(rest) = wants.rest {
                 host.next_ok = host.next_ok.max(now.ms_after(Duration::ZERO, rest));
             }
+            host.strikes = wants.strikes.unwrap_or(host.strikes);
         }
         Ok(())
     }

@@ -51,6 +51,7 @@ impl Model {
             delay: politeness::delay(self.rules.delay, host.learned),
             term,
             robots: Vec::new(),
+            strikes: host.strikes,
         }))
     }
 }

@@ -200,6 +200,7 @@ async fn half_done(store: &impl Store) {
             token: lease.token,
             delay: Some(Duration::from_secs(3)),
             rest: Some(Duration::from_secs(40)),
+            strikes: None,
         };
         store.schedule(&wants).await.unwrap();
         release(store, &lease).await;

@@ -239,6 +239,7 @@ impl Applying {
                 host: wants.host.clone(),
                 delay_ms: wants.delay.map(millis),
                 rest_ms: wants.rest.map(millis),
+                strikes: wants.strikes,
             };
             let request = single(core, op, &wants.host);
             self.ask(core, claiming, request).await.map(drop)

@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use contract::host::Host;
-use contract::lease::Token;
+use contract::lease::{Strikes, Token};
 use contract::settle::Settled;
 use redis::{Cmd, Value};
 
@@ -73,6 +73,7 @@ pub(super) enum Op {
         host: Host,
         delay_ms: Option<u64>,
         rest_ms: Option<u64>,
+        strikes: Option<Strikes>,
     },
 }
 
@@ -287,11 +288,15 @@ impl Call {
                 host,
                 delay_ms,
                 rest_ms,
+                strikes,
             } = op
             {
                 cmd.arg(place(host));
                 or_none(cmd, *delay_ms);
                 or_none(cmd, *rest_ms);
+                or_none(cmd, strikes.map(|strikes| strikes.unreached.into()));
+                let Strikes { refused, last, .. } = strikes.unwrap_or_default();
+                cmd.arg(refused).arg(last.0);
             }
         }
     }

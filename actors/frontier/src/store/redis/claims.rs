@@ -9,10 +9,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use contract::clock::{Boot, Clock, millis};
+use contract::clock::{Boot, Clock, Wall, millis};
 use contract::codec;
 use contract::host::{Host, Origin};
-use contract::lease::{Claim, Claimed, Lease, Taker, Token};
+use contract::lease::{Claim, Claimed, Lease, Strikes, Taker, Token};
 use contract::robots::RobotsRecord;
 use futures_util::future::join_all;
 use redis::{Cmd, Value};
@@ -395,7 +395,7 @@ impl Claiming {
         answer: Result<Value, Trouble>,
         now: Boot,
     ) -> Result<Granted, StoreError> {
-        type RawLease = (Vec<u8>, u64, u64, u8, Vec<Vec<u8>>, Vec<Vec<u8>>);
+        type RawLease = (Vec<u8>, u64, u64, u8, Vec<Vec<u8>>, Vec<Vec<u8>>, Vec<u64>);
         type Raw = (
             String,
             String,
@@ -441,7 +441,7 @@ impl Claiming {
         }
         let term = core.rules().lease;
         let (mut leases, mut alone) = (Vec::with_capacity(granted.len()), None);
-        for (host, token, delay, is_alone, urls, robots) in granted {
+        for (host, token, delay, is_alone, urls, robots, strikes) in granted {
             let host = Host::from_stored(std::str::from_utf8(&host).map_err(|_| odd("host"))?);
             let urls = urls.iter().map(|url| decode_alone(host.as_str(), url));
             let urls = urls
@@ -457,6 +457,7 @@ impl Claiming {
                 delay: Duration::from_millis(delay),
                 term,
                 robots: read_robots(&host, &robots)?,
+                strikes: read_strikes(&strikes)?,
                 host,
             });
         }
@@ -512,6 +513,19 @@ fn read_robots(host: &Host, raw: &[Vec<u8>]) -> Result<Vec<(Origin, RobotsRecord
         robots.push((origin, record));
     }
     Ok(robots)
+}
+
+/// How a host has met those who asked it, as a script tells it.
+pub(super) fn read_strikes(raw: &[u64]) -> Result<Strikes, StoreError> {
+    let &[unreached, refused, last] = raw else {
+        return Err(odd("strikes"));
+    };
+    let count = |count: u64| u8::try_from(count).map_err(|_| odd("strikes"));
+    Ok(Strikes {
+        unreached: count(unreached)?,
+        refused: count(refused)?,
+        last: Wall(last),
+    })
 }
 
 fn unreadable(what: &'static str) -> impl Fn(codec::CodecError) -> StoreError {

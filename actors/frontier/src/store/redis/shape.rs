@@ -7,7 +7,7 @@
 //! | key | type | what |
 //! |---|---|---|
 //! | `{sN}:m` | HASH | gate: version, `run` or `moving`, offset of the shard's clock |
-//! | `{sN}:h` | HASH | host → shared record: token, lease's end, next allowed time, learned delay, kept for visitors |
+//! | `{sN}:h` | HASH | host → shared record: token, lease's end, next allowed time, learned delay, kept for visitors, strikes |
 //! | `{sN}:d:<domain>`, `{sN}:w:<domain>` | ZSET | leases of a domain by their end; hosts that wait for one to end |
 //! | `{sN}:<c>:m` | HASH | counters of the crawl in this shard, `st` run or paused |
 //! | `{sN}:<c>:H` | HASH | host → record: counts, the lease that is out and its marks |

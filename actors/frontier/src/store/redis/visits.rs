@@ -9,6 +9,7 @@ use contract::lease::{Lease, Token, VISIT_KEPT, Visit, Visited};
 use redis::Cmd;
 
 use super::Core;
+use super::claims::read_strikes;
 use super::scripts::odd;
 use crate::error::StoreError;
 
@@ -30,7 +31,8 @@ pub(super) async fn visit(core: &Core, visit: &Visit) -> Result<Visited, StoreEr
             .arg(millis(VISIT_KEPT));
     };
     let answer = core.ask(shard, &core.scripts.visit, None, args).await?;
-    let (token, number): (u64, i64) = redis::from_redis_value(answer).map_err(|_| odd("visit"))?;
+    let answer = redis::from_redis_value(answer).map_err(|_| odd("visit"))?;
+    let (token, number, strikes): (u64, i64, Vec<u64>) = answer;
     Ok(match (token, u64::try_from(number)) {
         (_, Err(_)) => Visited::Busy,
         (0, Ok(us)) => Visited::Rests(Duration::from_micros(us)),
@@ -41,6 +43,7 @@ pub(super) async fn visit(core: &Core, visit: &Visit) -> Result<Visited, StoreEr
             delay: Duration::from_millis(delay_ms),
             term: rules.lease,
             robots: Vec::new(),
+            strikes: read_strikes(&strikes)?,
         }),
     })
 }

@@ -7,7 +7,9 @@ use contract::canonical::Fingerprint;
 use contract::clock::{Clock, Wall};
 use contract::control::GaveUp;
 use contract::host::{Host, Origin};
-use contract::lease::{Claim, EnterAddress, Extend, Release, Schedule, Taker, Visit, Visited};
+use contract::lease::{
+    Claim, EnterAddress, Extend, Release, Schedule, Strikes, Taker, Visit, Visited,
+};
 use contract::link::{Link, LinkKind};
 use contract::outcome::Outcome;
 use contract::page::Fate;
@@ -62,6 +64,7 @@ pub(crate) enum Act {
         lease: usize,
         delay: Option<Duration>,
         rest: Option<Duration>,
+        strikes: Option<Strikes>,
     },
     Enter {
         lease: usize,
@@ -155,6 +158,15 @@ fn ms(range: std::ops::Range<u64>) -> impl Strategy<Value = Duration> {
     range.prop_map(Duration::from_millis)
 }
 
+fn strikes() -> impl Strategy<Value = Option<Strikes>> {
+    let strikes = (0..3u8, 0..3u8, 0..2_u64).prop_map(|(unreached, refused, n)| Strikes {
+        unreached,
+        refused,
+        last: Wall(n * 1_800_000_000_123_456),
+    });
+    prop::option::of(strikes)
+}
+
 /// Any act; leases count back from the latest.
 pub(super) fn act() -> impl Strategy<Value = Act> {
     let lease = || 0..6usize;
@@ -171,8 +183,8 @@ pub(super) fn act() -> impl Strategy<Value = Act> {
         2 => lease().prop_map(|lease| Act::Extend { lease }),
         5 => (lease(), 0..6usize, prop::option::of(ms(0..500)))
             .prop_map(|(lease, handed, ago)| Act::Release { lease, handed, ago }),
-        2 => (lease(), prop::option::of(ms(0..2_000)), prop::option::of(ms(0..9_000)))
-            .prop_map(|(lease, delay, rest)| Act::Schedule { lease, delay, rest }),
+        2 => (lease(), prop::option::of(ms(0..2_000)), prop::option::of(ms(0..9_000)), strikes())
+            .prop_map(|(lease, delay, rest, strikes)| Act::Schedule { lease, delay, rest, strikes }),
         2 => (lease(), 0..2u8).prop_map(|(lease, address)| Act::Enter { lease, address }),
         1 => prop_oneof![Just(Act::Pause), Just(Act::Resume), Just(Act::Resume)],
         1 => any::<bool>().prop_map(|told| Act::GaveUp { told }),
@@ -339,13 +351,19 @@ impl Act {
                     said(&now(store.release(&release, *ago))?)
                 }
             },
-            Self::Schedule { lease, delay, rest } => match witness.lease(*lease) {
+            Self::Schedule {
+                lease,
+                delay,
+                rest,
+                strikes,
+            } => match witness.lease(*lease) {
                 None => nothing,
                 Some(lease) => said(&now(store.schedule(&Schedule {
                     host: lease.host.clone(),
                     token: lease.token,
                     delay: *delay,
                     rest: *rest,
+                    strikes: *strikes,
                 }))?),
             },
             Self::Enter { lease, address } => match witness.lease(*lease) {

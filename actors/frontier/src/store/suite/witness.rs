@@ -11,7 +11,7 @@ use std::time::Duration;
 use contract::canonical::Fingerprint;
 use contract::control::FrontierStats;
 use contract::host::Host;
-use contract::lease::{Lease, Queued, Token};
+use contract::lease::{Lease, Queued, Strikes, Token};
 use contract::link::Link;
 use contract::settle::Settled;
 
@@ -26,6 +26,7 @@ pub(super) struct Granted {
     pub(super) urls: Vec<Queued>,
     delay: Duration,
     robots: String,
+    strikes: Strikes,
 }
 
 impl From<&Lease> for Granted {
@@ -38,6 +39,7 @@ impl From<&Lease> for Granted {
             urls: lease.urls.clone(),
             delay: lease.delay,
             robots: format!("{robots:?}"),
+            strikes: lease.strikes,
         }
     }
 }

@@ -10,7 +10,7 @@
 --   settles: host, token, position, fate (D done, T try again, B back), kept, bytes, tries, wait us
 --   extends: host, token
 --   releases: host, token, handed, us since the last request's end (-1: none was sent)
---   schedules: host, delay ms (-1), rest ms (-1)
+--   schedules: host, delay ms (-1), rest ms (-1), unreached (-1: all three as they are), refused, when last
 local tries_max, ours, term = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local queue_max, chunk = tonumber(ARGV[5]), tonumber(ARGV[6])
 local at = 7
@@ -261,10 +261,12 @@ end
 for _ = 1, number() do
   local host = take_host()
   local delay, rest = number(), number()
+  local unreached, refused, last = number(), number(), number()
   local rec, sh = recs[host], shs[host]
   if rec then
     if delay >= 0 then sh.learned = math.min(delay, 4294967295) end
     if rest >= 0 then sh.next_ok = math.max(sh.next_ok, after(0, rest)) end
+    if unreached >= 0 then sh.unreached, sh.refused, sh.last = unreached, refused, last end
     sh_dirty[host] = true
     if rec.ends == 0 then schedule(host, rec) end
   end

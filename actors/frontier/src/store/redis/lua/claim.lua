@@ -184,7 +184,7 @@ local function grant(host, rec)
     robots[#robots + 1] = text(port)
     robots[#robots + 1] = redis.call('HGET', p .. 'R', host .. '|' .. https .. '|' .. port) or ''
   end
-  return { host, text(rec.token), text(delay), rec.alone, urls, robots }
+  return { host, text(rec.token), text(delay), rec.alone, urls, robots, strikes_of(sh) }
 end
 
 local granted = {}

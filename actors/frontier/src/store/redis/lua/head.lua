@@ -62,22 +62,26 @@ local function rec_write(r)
   return raw
 end
 
--- Version 2 ends with what version 1 has not: `kept`, until when visitors come before claims. It is written where needed.
+-- Version 2 ends with what version 1 has not: until when visitors come before claims (`kept`), and how often in a row the
+-- host was not reached, refused, and when the latest of these was. It is written where needed.
 local SH = '<BdddI4I4B'
 local function sh_read(raw)
-  if not raw then return { token = 0, ends = 0, next_ok = 0, learned = 0, crawl = 0, waiters = '', kept = 0 } end
-  local h = { kept = 0 }
+  local h = { token = 0, ends = 0, next_ok = 0, learned = 0, crawl = 0, waiters = '', kept = 0, unreached = 0, refused = 0,
+    last = 0 }
+  if not raw then return h end
   local v, at, n
   v, h.token, h.ends, h.next_ok, h.learned, h.crawl, n, at = struct.unpack(SH, raw)
   if v > 2 then error('RECORD of version ' .. v) end
   h.waiters = string.sub(raw, at, at + n * 4 - 1)
-  if v == 2 then h.kept = struct.unpack('<d', raw, at + n * 4) end
+  if v == 2 then h.kept, h.unreached, h.refused, h.last = struct.unpack('<dBBd', raw, at + n * 4) end
   return h
 end
 
 local function sh_write(h)
   local v, more = 1, ''
-  if h.kept > 0 then v, more = 2, struct.pack('<d', h.kept) end
+  if h.kept > 0 or h.unreached > 0 or h.refused > 0 or h.last > 0 then
+    v, more = 2, struct.pack('<dBBd', h.kept, h.unreached, h.refused, h.last)
+  end
   return struct.pack(SH, v, h.token, h.ends, h.next_ok, h.learned, h.crawl, #h.waiters / 4) .. h.waiters .. more
 end
 
@@ -315,3 +319,6 @@ local function save()
 end
 
 local function text(number) return string.format('%.0f', number) end
+
+-- How a host has met those who asked it, as a lease tells it.
+local function strikes_of(sh) return { text(sh.unreached), text(sh.refused), text(sh.last) } end

@@ -2,7 +2,7 @@
 -- before the next claim for a while.
 -- ARGV: crawl, host, length of its domain, lease ms, our delay ms, leases of a domain at most (-1: any; a visit may be
 -- one more), how long it is kept, ms.
--- Answers token and delay in ms; or 0 and: in how many us the host may be asked, -1 while somebody asks it.
+-- Answers token, delay in ms and strikes; or 0 and: in how many us the host may be asked, -1 while somebody asks it.
 local host, term, ours, domain_max = ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 if redis.call('HGET', p .. 'm', 'st') ~= 'run' then return redis.error_reply('PAUSED the crawl is paused') end
 load({ host })
@@ -15,13 +15,13 @@ if is_leased or sh.next_ok > now then
   sh_dirty[host] = true
   if rec.ends == 0 then schedule(host, rec) end
   save()
-  if is_leased then return { '0', '-1' } end
-  return { '0', text(sh.next_ok * 1000 - now_us) }
+  if is_leased then return { '0', '-1', {} } end
+  return { '0', text(sh.next_ok * 1000 - now_us), {} }
 end
 local domain = domain_of(host, rec)
 if domain_max >= 0 then
   redis.call('ZREMRANGEBYSCORE', s .. 'd:' .. domain, '-inf', now)
-  if redis.call('ZCARD', s .. 'd:' .. domain) > domain_max then return { '0', '-1' } end
+  if redis.call('ZCARD', s .. 'd:' .. domain) > domain_max then return { '0', '-1', {} } end
 end
 sh.token = math.max(sh.token + 1, now_us)
 sh.ends = after(0, term)
@@ -36,4 +36,4 @@ if domain_max >= 0 then
 end
 count('leases', 1)
 save()
-return { text(rec.token), text(math.max(ours, sh.learned)) }
+return { text(rec.token), text(math.max(ours, sh.learned)), strikes_of(sh) }

@@ -136,6 +136,7 @@ const VERBS: [(&str, Verb); 13] = [
             token: leases[0].token,
             delay: Some(Duration::from_secs(3)),
             rest: Some(Duration::from_secs(5)),
+            strikes: None,
         }))
     }),
     ("robots", |store, leases| {
