@@ -7,6 +7,9 @@
     reason = "a binary has no outside that `pub` could reach"
 )]
 
+#[macro_use]
+mod say; // First: its macros hold for all modules below.
+
 mod account;
 mod api;
 mod cli;

@@ -8,7 +8,7 @@ use kit::web::Web;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::crawl::{Crawl, PATIENCE, ended};
+use crate::crawl::{ARGIOPE, Crawl, PATIENCE, clean, ended};
 use crate::stand::Stand;
 
 fn small() -> (Stand, Crawl) {
@@ -65,6 +65,31 @@ fn progress_says_how_far_it_is_and_what_it_waits_for() {
         "{}",
         told.out
     );
+}
+
+#[test]
+fn whoever_reads_the_output_may_leave_early() {
+    let (_stand, crawl) = small();
+    crawl.ends_with(&["--delay", "0"], 0);
+    let folder = crawl.output().to_str().unwrap();
+    let commands: [&[&str]; 3] = [
+        &["verify", folder],
+        &[
+            "url",
+            "canonicalize",
+            "http://zoo.test/a",
+            "http://zoo.test/b",
+        ],
+        &["--help"],
+    ];
+    for words in commands {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = clean(ARGIOPE);
+        let told = command.args(words).stdout(writer).output().unwrap();
+        let err = String::from_utf8_lossy(&told.stderr);
+        assert_eq!((told.status.code(), &*err), (Some(0), ""), "{words:?}");
+    }
 }
 
 #[test]
