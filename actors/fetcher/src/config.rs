@@ -110,9 +110,11 @@ impl FetcherConfig {
     }
 
     /// The rest of a host of which nothing could be reached so many times in a row (from 1); none when it has been tried
-    /// often enough.
-    pub(crate) fn unreached_rest(&self, times: u8) -> Option<Duration> {
-        rung(&self.unreached_retry_s, times)
+    /// often enough, where a URL is tried so often at most: it rests twice for each try after the first.
+    pub(crate) fn unreached_rest(&self, times: u8, tries_max: u8) -> Option<Duration> {
+        let rests = 2 * usize::from(tries_max.saturating_sub(1));
+        let ladder = &self.unreached_retry_s;
+        rung(&ladder[..rests.min(ladder.len())], times)
     }
 }
 
@@ -159,5 +161,12 @@ mod tests {
             [robots(1), robots(2), robots(3), robots(4)],
             [Some(60), Some(300), Some(900), None]
         );
+        let rests = |tries| {
+            let rest = |n| config.unreached_rest(n, tries);
+            (1..9).map_while(rest).map(|rest| rest.as_secs()).collect()
+        };
+        let all: [Vec<u64>; 4] = [rests(1), rests(2), rests(3), rests(9)];
+        let whole = vec![10, 60, 300, 900];
+        assert_eq!(all, [vec![], vec![10, 60], whole.clone(), whole]);
     }
 }

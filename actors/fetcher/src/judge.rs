@@ -154,8 +154,9 @@ pub(crate) fn strikes_now(strikes: Strikes, now: Wall) -> Strikes {
 }
 
 /// Why a host's URLs are settled without a request: nothing of it could be reached time after time.
-pub(crate) fn given_up(config: &FetcherConfig, strikes: Strikes) -> Option<Verdict> {
-    let is_over = strikes.unreached > 0 && config.unreached_rest(strikes.unreached).is_none();
+pub(crate) fn given_up(config: &FetcherConfig, tries_max: u8, strikes: Strikes) -> Option<Verdict> {
+    let rest = config.unreached_rest(strikes.unreached, tries_max);
+    let is_over = strikes.unreached > 0 && rest.is_none();
     is_over.then(|| Verdict {
         outcome: Outcome::HostUnreachable,
         detail: Some(format!(
@@ -179,19 +180,14 @@ pub(crate) fn judge(facts: &Facts, at: Standing<'_>) -> (Next, HostNext) {
     }
 }
 
-/// Nothing of the host was reached: that is no try of the URL.
+/// Nothing of the host was reached: that is no try of the URL, unless the host is given up.
 fn unreached(facts: &Facts, at: Standing<'_>) -> (Next, HostNext) {
-    if let Some(mut verdict) = given_up(at.config, at.strikes) {
-        let how = verdict.detail.unwrap_or_default();
-        let why = facts.detail.as_deref().unwrap_or_default();
-        verdict.detail = Some(format!("{how}: {why}"));
-        return (Next::Settle(verdict), HostNext::Park);
-    }
-    let rest = at.config.unreached_rest(at.strikes.unreached);
-    (
-        Next::Settle(facts.verdict(Fate::Return)),
-        HostNext::Rest(rest.unwrap_or_default()),
-    )
+    let rest = at.config.unreached_rest(at.strikes.unreached, at.tries_max);
+    let (fate, host) = match rest {
+        Some(rest) => (Fate::Return, HostNext::Rest(rest)),
+        None => (Fate::Done, HostNext::Park),
+    };
+    (Next::Settle(facts.verdict(fate)), host)
 }
 
 /// The host asked to be left alone.
@@ -362,14 +358,17 @@ mod tests {
             let rest = HostNext::Rest(secs(seconds));
             check(&failed, 3, strikes, Fate::Return, rest);
         }
-        let (next, host) = decide(&failed, 1, 5, secs(100));
-        let Next::Settle(verdict) = next else {
-            panic!("{next:?}")
+        check(&failed, 1, 5, Fate::Done, HostNext::Park);
+        let config = FetcherConfig::default();
+        let after = |unreached| {
+            let strikes = Strikes {
+                unreached,
+                ..Strikes::default()
+            };
+            given_up(&config, 3, strikes).map(|verdict| verdict.outcome)
         };
-        assert_eq!(
-            (verdict.outcome, verdict.fate, host),
-            (Outcome::HostUnreachable, Fate::Done, HostNext::Park)
-        );
+        assert_eq!([0, 4].map(after), [None, None]);
+        assert_eq!(after(5), Some(Outcome::HostUnreachable));
     }
 
     #[test]

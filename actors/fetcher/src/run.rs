@@ -116,7 +116,8 @@ impl Run {
             lease.term,
             (lease.delay, lease.strikes),
         );
-        let parked = given_up(&shell.config, hold.strikes);
+        let tries_max = shell.settings.pace.tries_max;
+        let parked = given_up(&shell.config, tries_max, hold.strikes);
         Self {
             shell,
             hold,
@@ -390,8 +391,12 @@ impl Run {
             HostNext::GoOn | HostNext::Park | HostNext::Stop => self.hold.tell_strikes().await,
         };
         if host == HostNext::Park {
-            warn!(host = %self.hold.host, outcome = verdict.outcome.code(), detail = verdict.detail, "the host is given up: its URLs are settled");
-            self.parked = Some(verdict.clone());
+            let tries_max = self.shell.settings.pace.tries_max;
+            let given_up = given_up(&self.shell.config, tries_max, self.hold.strikes);
+            let parked = given_up.unwrap_or_else(|| verdict.clone());
+            let (host, detail) = (&self.hold.host, parked.detail.as_deref());
+            warn!(%host, detail, "the host is given up: its URLs are settled without a request");
+            self.parked = Some(parked);
         }
         self.settle(turn, verdict, exchange).await?;
         rested?;

@@ -122,7 +122,11 @@ impl Run {
         if is_strike(&facts) {
             let config = &self.shell.config;
             let rest = match facts.unreached {
-                true => config.unreached_rest(strikes.unreached).unwrap_or_default(),
+                true => {
+                    let tries_max = self.shell.settings.pace.tries_max;
+                    let rest = config.unreached_rest(strikes.unreached, tries_max);
+                    rest.unwrap_or_default()
+                }
                 false => config.rest_after(strikes.refused),
             };
             let most = Duration::from_secs(self.shell.settings.pace.retry_after_s_max);

@@ -48,14 +48,13 @@ async fn a_host_that_dies_rests_longer_each_time_and_then_its_urls_are_settled()
     bench
         .run(lease_with(gone, strikes, bench.clock.wall()))
         .await;
-    let all = [0, 1].map(|n| done(n, Outcome::HostUnreachable));
+    let all = [
+        done(0, Outcome::ConnectFailed),
+        done(1, Outcome::HostUnreachable),
+    ];
     assert_eq!(bench.ring.settled().await, all);
     assert_eq!((bench.rests(), bench.released()), (vec![], Some(2)));
-    let pages = bench.ring.pages().await;
-    assert!(
-        pages[0].detail.contains("5 times in a row: cannot connect"),
-        "{pages:?}"
-    );
+    assert_eq!(told(&bench).map(|strikes| strikes.unreached), Some(5));
 }
 
 #[actix::test]
