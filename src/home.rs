@@ -23,10 +23,12 @@ use frontier::rate::shared::RedisRates;
 use frontier::store::Store;
 use frontier::store::embedded::{Embedded, EmbeddedOptions};
 use frontier::store::redis::{RedisOptions, RedisStore};
+use storage::layout::Layout;
 
 use crate::config::NodeConfig;
 use crate::exit::{Code, Failure};
 use crate::identity;
+use crate::older;
 use crate::wiring::Plan;
 
 /// Where the frontier lives.
@@ -103,6 +105,7 @@ pub async fn in_folder(
         fail: FailPlan::none(),
     };
     let store = open(plan.folder.part("frontier"), options).await?;
+    older::look(&store, &Layout::new(plan.folder.path()).ledger()).await?;
     let fingerprints = Fingerprinter {
         seed: store.fingerprint_seed().await.map_err(identity::failed)?,
     };
@@ -202,6 +205,7 @@ pub async fn in_store(
     let journal = Some(plan.folder.part("journal"));
     let memory = config.memory_bytes / 4;
     let store = attach(home, rules, &plan.clock, memory, journal).await?;
+    older::look(&store, &Layout::new(plan.folder.path()).ledger()).await?;
     let store = Arc::new(store);
     let unsettled = {
         let store = store.clone();

@@ -22,6 +22,7 @@ mod folder;
 mod home;
 mod identity;
 mod machine;
+mod older;
 mod progress;
 #[cfg(test)]
 mod rate_drill;

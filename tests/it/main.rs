@@ -20,6 +20,8 @@ mod cluster_output;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod dead_host;
+#[cfg(test)]
 mod deaths;
 #[cfg(test)]
 mod disk_full;

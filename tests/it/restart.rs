@@ -47,6 +47,49 @@ fn until_state(crawl: &Crawl, state: &str) -> Value {
 }
 
 #[test]
+fn a_frontier_that_is_older_than_the_ledger_is_said_and_what_it_lost_comes_again() {
+    const SAID: &str = "the frontier is older than the ledger";
+    let stand = Stand::of(web());
+    let crawl = crawl_of(&stand, "10ms");
+    let running = crawl.start(&[]);
+    until_requests(&stand, 30);
+    running.signal(Signal::SIGINT).unwrap();
+    ended(running, 11);
+    let (now, before) = (crawl.path("frontier"), crawl.scratch("before"));
+    copy(&now, &before);
+    let told = crawl.ends(0);
+    assert!(!told.err.contains(SAID), "{}", told.err);
+    std::fs::remove_dir_all(&now).unwrap();
+    copy(&before, &now);
+    let told = crawl.ends(0);
+    assert!(told.err.contains(SAID), "{}", told.err);
+    archive::sound(&crawl);
+    let coverage = audit::coverage(&stand.origin.log(), &stand.origin.truth(|_| true));
+    assert!(coverage.is_exact(), "{coverage:#?}");
+    let verified = argiope(&["verify", crawl.output().to_str().unwrap()], 0);
+    assert!(
+        verified.out.contains("done means stored"),
+        "{}",
+        verified.out
+    );
+    let told = crawl.ends(0);
+    assert!(!told.err.contains(SAID), "{}", told.err);
+}
+
+/// Copies a folder.
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    let mut command = std::process::Command::new("cp");
+    assert!(
+        command
+            .arg("-a")
+            .args([from, to])
+            .status()
+            .unwrap()
+            .success()
+    );
+}
+
+#[test]
 fn the_first_signal_drains_and_the_same_command_goes_on() {
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let stand = Stand::of(web());

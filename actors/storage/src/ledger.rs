@@ -5,7 +5,7 @@
 //! names a record is durable only after the record. Start at [`of_page`].
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use contract::error::ErrorClass;
@@ -209,6 +209,26 @@ impl LedgerReader {
         })
     }
 
+    /// From the first line that begins in the file's last `bytes`.
+    ///
+    /// # Errors
+    /// A ledger that cannot be opened or read.
+    pub fn open_tail(path: &Path, bytes: u64) -> io::Result<Self> {
+        let mut file = File::open(path)?;
+        let skipped = file.metadata()?.len().saturating_sub(bytes);
+        // A line begins behind a line's end.
+        file.seek(SeekFrom::Start(skipped.saturating_sub(1)))?;
+        let mut reader = Self {
+            input: BufReader::with_capacity(256 * 1_024, file),
+            line: Vec::new(),
+            number: 0,
+        };
+        if skipped > 0 {
+            reader.input.skip_until(b'\n')?;
+        }
+        Ok(reader)
+    }
+
     /// Number of the line last read, from 1.
     pub fn number(&self) -> u64 {
         self.number
@@ -277,6 +297,23 @@ mod tests {
             "{\"ts\":\"2025-11-24T16:00:01.123456Z\",\"url\":\"http://b.test/\\n{}\",\"outcome\":\"out_of_scope\",\
              \"class\":\"permanent\",\"final\":true,\"via\":\"http://a.test/x\",\"kind\":\"page\",\"detail\":\"host\"}\n"
         );
+    }
+
+    #[test]
+    fn a_tail_begins_with_a_whole_line() {
+        let dir = crate::testing::scratch();
+        let path = dir.path().join("crawl.jsonl");
+        let lines: String = (0..9).map(|n| format!("{{\"url\":\"{n}\"}}\n")).collect();
+        std::fs::write(&path, &lines).unwrap();
+        let each = lines.len() as u64 / 9;
+        let first = |bytes| {
+            let mut ledger = LedgerReader::open_tail(&path, bytes).unwrap();
+            ledger.next_entry().unwrap().map(|entry| entry.url)
+        };
+        assert_eq!(first(1_000).as_deref(), Some("0"));
+        assert_eq!(first(2 * each).as_deref(), Some("7"));
+        assert_eq!(first(2 * each - 1).as_deref(), Some("8"));
+        assert_eq!(first(3), None);
     }
 
     #[test]

@@ -33,7 +33,10 @@ use contract::clock::Clock;
 use contract::control::{FrontierStats, GaveUp};
 use contract::fault::FailPlan;
 use contract::guarded::Panicked;
-use contract::lease::{Claim, Claimed, EnterAddress, Extend, Release, Schedule, Visit, Visited};
+use contract::host::Host;
+use contract::lease::{
+    Claim, Claimed, EnterAddress, Extend, Release, Schedule, Token, Visit, Visited,
+};
 use contract::settle::Settle;
 
 use self::open::FolderLock;
@@ -178,6 +181,10 @@ impl Store for Embedded {
 
     async fn gave_up(&self, told: &[u64]) -> Result<Vec<GaveUp>, StoreError> {
         self.run(|work| work.gave_up(told))
+    }
+
+    async fn last_token(&self, host: &Host) -> Result<Option<Token>, StoreError> {
+        self.run(|work| work.last_token(host))
     }
 
     async fn seeds(&self) -> Result<Vec<String>, StoreError> {

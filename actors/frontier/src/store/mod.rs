@@ -27,7 +27,7 @@ use contract::canonical::Fingerprint;
 use contract::control::{FrontierStats, GaveUp};
 use contract::host::Host;
 use contract::lease::{
-    Claim, Claimed, EnterAddress, Extend, Queued, Release, Schedule, Visit, Visited,
+    Claim, Claimed, EnterAddress, Extend, Queued, Release, Schedule, Token, Visit, Visited,
 };
 use contract::settle::{Settle, Settled};
 
@@ -95,6 +95,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// URLs that were given up, numbered, some hundreds at most; those of the numbers `told` are forgotten first.
     fn gave_up(&self, told: &[u64]) -> impl Future<Output = Result<Vec<GaveUp>, StoreError>>;
+
+    /// The last token given for a host; none for a host that is not known.
+    fn last_token(&self, host: &Host) -> impl Future<Output = Result<Option<Token>, StoreError>>;
 
     /// URLs ever admitted as seeds, for rebuilding the scope.
     fn seeds(&self) -> impl Future<Output = Result<Vec<String>, StoreError>>;

@@ -235,6 +235,11 @@ impl<S: Subject> Stage<S> {
         let wanted = now(model.queued_after(None, usize::MAX)).unwrap();
         assert_eq!(by_host(queued), by_host(wanted));
         assert_eq!(now(store.seeds()).unwrap(), now(model.seeds()).unwrap());
+        for (host, ..) in by_host(now(model.queued_after(None, usize::MAX)).unwrap()) {
+            let (found, wanted) = (store.last_token(&host), model.last_token(&host));
+            let found = now(found).unwrap().unwrap_or_default();
+            assert_eq!(found, now(wanted).unwrap().unwrap_or_default(), "{host}");
+        }
         if S::knows(&Act::Configure(0)) {
             assert_eq!(now(store.config()).unwrap(), now(model.config()).unwrap());
         }

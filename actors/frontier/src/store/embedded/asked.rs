@@ -5,6 +5,8 @@ use std::time::Duration;
 use contract::canonical::Fingerprint;
 use contract::clock::millis;
 use contract::control::FrontierStats;
+use contract::host::Host;
+use contract::lease::Token;
 
 use super::disk::queue_key;
 use super::work::{Work, unreadable, usual};
@@ -103,6 +105,14 @@ impl Work {
             .put_meta(&mut change.batch, "config", &(version, bytes))?;
         self.commit(change)?;
         Ok(version)
+    }
+
+    pub(super) fn last_token(&mut self, host: &Host) -> Result<Option<Token>, StoreError> {
+        let Some(id) = self.hosts.find(&self.disk, host)? else {
+            return Ok(None);
+        };
+        let state = self.hosts.get(&self.disk, id)?;
+        Ok(Some(Token(state.record.token)))
     }
 
     pub(super) fn known_after(

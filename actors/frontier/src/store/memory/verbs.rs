@@ -6,7 +6,10 @@ use contract::admit::{Admit, Admitted};
 use contract::canonical::Fingerprint;
 use contract::clock::millis;
 use contract::control::{FrontierStats, GaveUp};
-use contract::lease::{Claim, Claimed, EnterAddress, Extend, Release, Schedule, Visit, Visited};
+use contract::host::Host;
+use contract::lease::{
+    Claim, Claimed, EnterAddress, Extend, Release, Schedule, Token, Visit, Visited,
+};
 use contract::settle::Settle;
 
 use super::{Memory, Model, OneLease, Ways};
@@ -153,6 +156,11 @@ impl Store for Memory {
         let mut model = self.model();
         model.given_up.retain(|gave| !told.contains(&gave.number));
         Ok(model.given_up.clone())
+    }
+
+    async fn last_token(&self, host: &Host) -> Result<Option<Token>, StoreError> {
+        let model = self.model();
+        Ok(model.find(host).map(|at| Token(model.hosts[at].token)))
     }
 
     async fn seeds(&self) -> Result<Vec<String>, StoreError> {

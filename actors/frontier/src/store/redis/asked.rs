@@ -38,6 +38,23 @@ impl From<RedisError> for StoreError {
     }
 }
 
+pub(super) async fn last_token(core: &Core, host: &Host) -> Result<Option<Token>, StoreError> {
+    let mut get = redis::cmd("HGET");
+    let shard = core.shape.shard(host.area());
+    get.arg(format!("{{s{shard}}}:h")).arg(host.as_str());
+    let shared: Option<Vec<u8>> = ask(core, get).await?;
+    let token = shared.map(|shared| shared_number(&shared, 1).ok_or(odd("record")));
+    Ok(token.transpose()?.map(Token))
+}
+
+/// A whole number of what all crawls share of a host. As `lua/head.lua` packs it: version, token (at 1), lease's end (9),
+/// next allowed time (17).
+pub(super) fn shared_number(shared: &[u8], at: usize) -> Option<u64> {
+    let bytes = shared.get(at..at + 8)?.try_into().ok()?;
+    // Far below 2^53.
+    Some(f64::from_le_bytes(bytes) as u64)
+}
+
 /// Makes the crawl's part of every shard, where it is missing.
 async fn begin(core: &Core) -> Result<(), StoreError> {
     let begun = (0..core.shape.shards).map(|shard| async move {

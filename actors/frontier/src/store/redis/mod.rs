@@ -40,7 +40,10 @@ use contract::admit::{Admit, Admitted};
 use contract::canonical::Fingerprint;
 use contract::clock::{Clock, micros};
 use contract::control::{FrontierStats, GaveUp};
-use contract::lease::{Claim, Claimed, EnterAddress, Extend, Release, Schedule, Visit, Visited};
+use contract::host::Host;
+use contract::lease::{
+    Claim, Claimed, EnterAddress, Extend, Release, Schedule, Token, Visit, Visited,
+};
 use contract::pulse::Pulse;
 use contract::settle::{Settle, Settled};
 use contract::wanted::Wanted;
@@ -320,6 +323,10 @@ impl Store for RedisStore {
 
     async fn gave_up(&self, told: &[u64]) -> Result<Vec<GaveUp>, StoreError> {
         asked::gave_up(&self.core, told).await
+    }
+
+    async fn last_token(&self, host: &Host) -> Result<Option<Token>, StoreError> {
+        asked::last_token(&self.core, host).await
     }
 
     async fn seeds(&self) -> Result<Vec<String>, StoreError> {

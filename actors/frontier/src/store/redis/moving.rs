@@ -229,12 +229,7 @@ fn host_row(
     (now, ours): (u64, Duration),
 ) -> Option<HostRow> {
     let own = reading::Record::read(own)?;
-    // As `lua/head.lua` packs them: version, token, lease's end, next allowed time, learned delay.
-    let number = |at: usize| -> Option<u64> {
-        let bytes = shared?.get(at..at + 8)?.try_into().ok()?;
-        // Whole, and far below 2^53.
-        Some(f64::from_le_bytes(bytes) as u64)
-    };
+    let number = |at: usize| asked::shared_number(shared?, at);
     let learned = shared.and_then(|bytes| bytes.get(25..29)?.try_into().ok());
     let learned_ms = learned.map_or(0, |bytes| u64::from(u32::from_le_bytes(bytes)));
     let due_in_ms = distance(number(17).unwrap_or(0), now);
