@@ -113,7 +113,12 @@ impl Builder {
             in_image: self.within(Part::Image),
             in_feed_image: self.within(Part::FeedImage),
         };
-        let part = place.part(space, &local, tag);
+        let is_prose = matches!(&self.capture, Some((field, _)) if field.is_prose());
+        let part = match space {
+            // Markup of a title.
+            Space::Xhtml if is_prose => Part::Other,
+            _ => place.part(space, &local, tag),
+        };
         // An entry cannot stand within text for people: that was never closed.
         if let Some(opaque) = self.opaque().filter(|_| part != Part::Entry(Role::Post)) {
             if !tag.is_empty && self.open[opaque].name == local {
@@ -128,9 +133,7 @@ impl Builder {
             let usual = (format == Format::Atom).then(|| "1.0".to_owned());
             self.version = tag.attribute("version").or(usual);
         }
-        if let Some((field, _)) = &self.capture
-            && (part != Part::Other || !field.is_prose())
-        {
+        if self.capture.is_some() && (part != Part::Other || !is_prose) {
             self.commit();
             self.pop_field();
         }
@@ -164,12 +167,17 @@ impl Builder {
             return;
         }
         if let Part::Field(field) = part {
-            if self.entry.is_none() && local == "loc" && field == Field::Loc {
-                self.begin(if self.format == Format::SitemapIndex {
-                    Role::Sitemap
-                } else {
-                    Role::Page
-                });
+            if local == "loc" && field == Field::Loc {
+                // A URL without an entry of its own, or a second one in it, is listed all the same.
+                let role = match &self.entry {
+                    None if self.format == Format::SitemapIndex => Some(Role::Sitemap),
+                    None => Some(Role::Page),
+                    Some((role, entry)) => entry.loc.is_some().then_some(*role),
+                };
+                if let Some(role) = role {
+                    self.emit(found);
+                    self.begin(role);
+                }
             }
             self.capture = Some((field, String::new()));
         }
@@ -274,8 +282,8 @@ impl Builder {
         entry.loc = entry.loc.or(self.guid.take()).or(self.about.take());
         if entry.loc.is_none() {
             self.without_loc += 1;
-            // A post may be all enclosures.
-            if role != Role::Post || entry == Entry::default() {
+            // A post need not be at a URL of its own.
+            if role != Role::Post {
                 return;
             }
         }

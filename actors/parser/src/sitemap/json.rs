@@ -13,12 +13,28 @@ pub(crate) fn is_head(head: &str) -> bool {
     head.trim_start().starts_with('{') && head.contains("jsonfeed.org/version/")
 }
 
-/// A feed's version, its items, and itself; none where the text is no JSON object.
-pub(super) fn read(text: &str, found: &mut dyn FnMut(Role, Entry)) -> Option<Option<String>> {
+/// What a document of JSON is.
+pub(super) enum Read {
+    /// A feed, and its version.
+    Feed(Option<String>),
+    Other,
+}
+
+/// Reads a feed's items, and itself; none where the text is no JSON object.
+pub(super) fn read(text: &str, found: &mut dyn FnMut(Role, Entry)) -> Option<Read> {
     let Ok(Value::Object(feed)) = serde_json::from_str(text) else {
         return None;
     };
     let items = feed.get("items").and_then(Value::as_array);
+    let version = string(&feed, "version");
+    // Any other object.
+    if items.is_none()
+        && !version
+            .as_ref()
+            .is_some_and(|version| version.contains("jsonfeed.org"))
+    {
+        return Some(Read::Other);
+    }
     for item in items
         .into_iter()
         .flatten()
@@ -41,8 +57,8 @@ pub(super) fn read(text: &str, found: &mut dyn FnMut(Role, Entry)) -> Option<Opt
         }));
     }
     found(Role::Feed, entry);
-    let version = string(&feed, "version");
-    Some(version.map(|version| version.rsplit('/').next().unwrap_or_default().to_owned()))
+    let version = version.map(|version| version.rsplit('/').next().unwrap_or_default().to_owned());
+    Some(Read::Feed(version))
 }
 
 fn post(item: &Map<String, Value>) -> Entry {

@@ -157,7 +157,8 @@ impl Sitemap {
                 is_whole &= self.builder.finish(found);
             }
             Shape::Json(text) => match json::read(text, found) {
-                Some(version) => {
+                Some(json::Read::Other) => {}
+                Some(json::Read::Feed(version)) => {
                     self.builder.format = Format::JsonFeed;
                     self.builder.version = version;
                 }

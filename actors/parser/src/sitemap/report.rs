@@ -92,7 +92,11 @@ pub struct Link {
 pub fn read(document: &Document<'_>) -> Report {
     let mut problems = Problems::default();
     let gzip = document.bytes.starts_with(GZIP);
-    let unpacked = gzip.then(|| unpack(document.bytes, &mut problems));
+    let mut unpacked = gzip.then(|| unpack(document.bytes, &mut problems));
+    // Packed twice: a packed file that the server packed again.
+    if let Some(again) = unpacked.take_if(|bytes| bytes.starts_with(GZIP)) {
+        unpacked = Some(unpack(&again, &mut problems));
+    }
     let bytes = unpacked.as_deref().unwrap_or(document.bytes);
     let bytes = &bytes[..bytes
         .len()

@@ -247,6 +247,15 @@ fn broken_xml_is_read_as_far_as_it_makes_sense() {
         "<feed><entry><link href=/1 rel=alternate></entry><entry><link href='/2></entry></feed>",
         &["page /1", "page /2"],
     );
+    // A second URL in an entry; a CDATA section's end without a bracket.
+    links(
+        "<urlset><url><loc>/1</loc><loc>/2</loc></url></urlset>",
+        &["page /1", "page /2"],
+    );
+    links(
+        "<urlset><url><loc><![CDATA[/1]></loc></url><url><loc><![CDATA[/]]x>2]]></loc></url></urlset>",
+        &["page /1", "page /]]x>2"],
+    );
     // What should not be before the root; a declaration without its end.
     links(
         "Warning: x in y.php on line 3\n<?xml version='1.0'?><rss><channel><item><link>/1</link></item></channel></rss>",
@@ -268,6 +277,19 @@ fn broken_xml_is_read_as_far_as_it_makes_sense() {
     check("no xml at all", Format::None, &[], End::Whole);
     check("", Format::None, &[], End::Whole);
     check("{\"items\":[", Format::None, &[], End::Broken);
+}
+
+#[test]
+fn a_post_without_a_url_and_a_title_of_markup_are_kept() {
+    let found = entries(
+        "<feed xmlns='http://www.w3.org/2005/Atom'><entry><title type='xhtml'><div xmlns='http://www.w3.org/1999/xhtml'>A <b>b</b></div></title></entry></feed>",
+    );
+    let want = Entry {
+        title: Some("A b".into()),
+        ..Entry::default()
+    };
+    assert_eq!(found, [want]);
+    assert_eq!(entries("{\"a\":1}"), []);
 }
 
 #[test]

@@ -49,11 +49,25 @@ enum Until {
     Cdata,
 }
 
+/// The most bytes of a mark that may be there before the mark is.
+const MARK_BEGUN: usize = 3;
+
 impl Until {
-    fn mark(self) -> &'static str {
+    /// Where it ends in the text, and the bytes of the mark that ends it. A CDATA section of which one bracket was
+    /// forgotten ends before the next end tag.
+    fn end(self, text: &str) -> Option<(usize, usize)> {
+        let find = |mark: &str| memchr::memmem::find(text.as_bytes(), mark.as_bytes());
         match self {
-            Self::Comment => "-->",
-            Self::Cdata => "]]>",
+            Self::Comment => find("-->").map(|at| (at, 3)),
+            Self::Cdata => {
+                let (whole, torn) = (find("]]>"), find("]></"));
+                match (whole, torn) {
+                    (whole, Some(torn)) if whole.is_none_or(|whole| torn < whole) => {
+                        Some((torn, 2))
+                    }
+                    (whole, _) => whole.map(|at| (at, 3)),
+                }
+            }
         }
     }
 }
@@ -95,13 +109,13 @@ impl Tokens {
                 return None;
             }
             if let Some(until) = self.until {
-                let (taken, next) = match rest.find(until.mark()) {
-                    Some(end) => {
+                let (taken, next) = match until.end(rest) {
+                    Some((end, mark)) => {
                         self.until = None;
-                        (end, end + until.mark().len())
+                        (end, end + mark)
                     }
                     None => {
-                        let keep = if last { 0 } else { until.mark().len() - 1 };
+                        let keep = if last { 0 } else { MARK_BEGUN };
                         let end = rest.floor_char_boundary(rest.len().saturating_sub(keep));
                         if end == 0 {
                             return None;
