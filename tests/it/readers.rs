@@ -86,7 +86,7 @@ fn robots_are_asked_by_the_line() {
         json!({ "id": 2, "robots": robots, "agent": "b", "urls": ["/x", "a.test/y?z"] }),
         json!({ "id": 3, "file": path, "url": "/%E9" }),
         json!({ "id": 4, "url": "/x" }),
-        json!({ "id": 5, "base64": "ZGlzYWxsb3c6IC8=", "url": "" }),
+        json!({ "id": 5, "base64": "ZGlzYWxsb3c6IC8=", "url": "http://" }),
     ];
     let (answers, code) = answers(&["robots"], &cases);
     assert_eq!(code, 4);

@@ -170,11 +170,13 @@ fn decide(rules: &Rules, text: String) -> Result<Verdict, String> {
     })
 }
 
-/// A URL, or the path of one: the host does not matter here.
+/// A URL, or the path of one, also an empty one: the host does not matter here.
 fn url_of(text: &str) -> Result<Url, String> {
     const SOME_HOST: &str = "http://host.invalid/";
     let parsed = match Url::parse(text) {
-        Err(_) if text.starts_with('/') => Url::parse(SOME_HOST).and_then(|base| base.join(text)),
+        Err(_) if text.is_empty() || text.starts_with('/') => {
+            Url::parse(SOME_HOST).and_then(|base| base.join(text))
+        }
         Err(_) if !text.contains("://") => Url::parse(&format!("http://{text}")),
         parsed => parsed,
     };
@@ -240,7 +242,7 @@ mod tests {
         check("a.test/x", Ok("/x"));
         check("a.test", Ok("/"));
         check("a.test?x", Ok("/?x"));
-        check("", Err(()));
+        check("", Ok("/"));
         check("mailto:a@b", Err(()));
         check("http://", Err(()));
     }
