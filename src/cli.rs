@@ -134,6 +134,9 @@ pub struct CrawlArgs {
     /// Images, styles and scripts of pages [default: all]
     #[arg(long, value_enum, help_heading = "Scope", env = "ARGIOPE_EMBEDS")]
     pub embeds: Option<EmbedsArg>,
+    /// Try /sitemap.xml on hosts whose robots.txt names no sitemap
+    #[arg(long, help_heading = "Scope")]
+    pub well_known_sitemaps: bool,
 
     /// End after this many kept pages
     #[arg(long, value_name = "N", help_heading = "Limits", env = "ARGIOPE_LIMIT")]

@@ -262,6 +262,7 @@ fn apply_flags(file: &mut File, args: &CrawlArgs) {
     file.scope.exclude.extend(args.exclude.iter().cloned());
     set(&mut file.scope.depth, args.depth.map(Some));
     set(&mut file.scope.embeds, args.embeds.map(Into::into));
+    file.scope.well_known_sitemaps |= args.well_known_sitemaps;
     set(
         &mut file.pace.delay_ms,
         args.delay.map(contract::clock::millis),

@@ -170,6 +170,11 @@ fn difference(known: &CrawlConfig, asked: &CrawlConfig) -> Vec<String> {
         format!("{:?}", old.embeds),
         format!("{:?}", new.embeds),
     );
+    field(
+        "well-known-sitemaps",
+        old.well_known_sitemaps.to_string(),
+        new.well_known_sitemaps.to_string(),
+    );
     lines
 }
 

@@ -22,7 +22,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use crate::host::Area;
 
 /// Version of the rules below.
-pub const CANONICAL_VERSION: u16 = 3;
+pub const CANONICAL_VERSION: u16 = 4;
 
 /// Bits of a fingerprint that are the URL's; those above say its [`Area`].
 pub const URL_BITS: u32 = 48;

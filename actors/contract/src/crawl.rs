@@ -35,6 +35,8 @@ pub struct ScopeConfig {
     pub depth: Option<u16>,
     /// Whether images, styles and scripts of a page are fetched.
     pub embeds: Embeds,
+    /// Whether `/sitemap.xml` is tried on a host whose robots.txt names no sitemap.
+    pub well_known_sitemaps: bool,
 }
 
 impl Default for ScopeConfig {
@@ -45,6 +47,7 @@ impl Default for ScopeConfig {
             exclude: Vec::new(),
             depth: None,
             embeds: Embeds::All,
+            well_known_sitemaps: false,
         }
     }
 }

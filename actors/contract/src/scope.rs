@@ -188,6 +188,11 @@ impl Scope {
         }
     }
 
+    /// Whether a sitemap is looked for where robots.txt names none.
+    pub fn tries_sitemaps(&self) -> bool {
+        self.config.well_known_sitemaps
+    }
+
     /// Whether `url` lies in the scope, however it was found (depth and embeds aside).
     pub fn contains(&self, url: &Url) -> bool {
         self.contains_parts(url.into())

@@ -44,6 +44,9 @@ use crate::{charset, css, linkheader};
 const BUFFER_KEPT: usize = 1 << 20;
 /// Bytes of a directive header that are kept.
 const DIRECTIVES_MAX: usize = 256;
+/// Where a sitemap is that nobody names. Software that keeps it elsewhere (`/wp-sitemap.xml`, `/sitemap_index.xml`) redirects
+/// from here; each further place would cost every host that has none a request.
+const WELL_KNOWN_SITEMAP: &str = "/sitemap.xml";
 const X_ROBOTS_TAG: HeaderName = HeaderName::from_static("x-robots-tag");
 
 /// What a parser reads with.
@@ -160,7 +163,9 @@ impl Reader {
             Place::Robots { sitemaps, .. } => {
                 if self.rules.scope.has_host(&page.url) {
                     let mut resolver = Resolver::new(&page.url, UTF_8);
-                    for raw in sitemaps {
+                    let tried = sitemaps.is_empty() && self.rules.scope.tries_sitemaps();
+                    let named = sitemaps.iter().map(String::as_str);
+                    for raw in named.chain(tried.then_some(WELL_KNOWN_SITEMAP)) {
                         if judge.turn() {
                             judge.named_sitemap(raw, resolver.resolve(raw));
                         }

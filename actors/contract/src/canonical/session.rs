@@ -1,7 +1,7 @@
 //! Session identifiers in URLs: a page's name with one is the page's name.
 //!
 //! A name that one server software fixes (`jsessionid`, `PHPSESSID`) is enough; where the name is a word that others may
-//! use (`sid`), the value must be such as no person writes and a server draws: the rule of Heritrix' StripSessionIDs.
+//! use (`sid`), the value must be such as no person writes and a server draws, as Heritrix' StripSessionIDs has it.
 
 /// Names that a server software gives to nothing else: PHP, the Servlet specification (section 7.1.3), ColdFusion's token,
 /// osCommerce, Zen Cart, xt:Commerce.
@@ -14,8 +14,11 @@ const NAMES: &[&str] = &[
     "xtcsid",
 ];
 
-/// Words for a session that may mean something else.
-const WORDS: &[&str] = &["sid", "sessionid", "session_id", "sessid", "s"];
+/// Words that say session, if their value could be one's.
+const WORDS: &[&str] = &["sessionid", "session_id", "sessid", "sess_id"];
+
+/// Words that are a session's at some sites (phpBB, vBulletin), and anything at others.
+const SHORT_WORDS: &[&str] = &["sid", "s"];
 
 /// Classic ASP: this, then eight letters.
 const ASP: &str = "aspsessionid";
@@ -25,7 +28,8 @@ pub(super) fn is_session(name: &str, value: &str, has_cftoken: bool) -> bool {
     let is_any = |names: &[&str]| names.iter().any(|known| known.eq_ignore_ascii_case(name));
     is_any(NAMES)
         || (has_cftoken && name.eq_ignore_ascii_case("cfid"))
-        || (is_any(WORDS) && is_drawn(value))
+        || (is_any(WORDS) && (is_drawn(value) || is_random(value)))
+        || (is_any(SHORT_WORDS) && is_drawn(value))
         || name.split_at_checked(ASP.len()).is_some_and(|(asp, rest)| {
             asp.eq_ignore_ascii_case(ASP)
                 && rest.len() == 8
@@ -39,6 +43,22 @@ fn is_drawn(value: &str) -> bool {
         && value.bytes().all(|byte| byte.is_ascii_hexdigit())
         && value.bytes().any(|byte| byte.is_ascii_digit())
         && value.bytes().any(|byte| byte.is_ascii_alphabetic())
+}
+
+/// As many letters and figures as 64 bits need at least, in such a mixture as no name has; or a UUID.
+fn is_random(value: &str) -> bool {
+    let bytes = value.as_bytes();
+    if value.len() == 36 && value.bytes().filter(|byte| *byte == b'-').count() == 4 {
+        return value
+            .bytes()
+            .all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    }
+    let changes = bytes
+        .windows(2)
+        .filter(|pair| pair[0].is_ascii_digit() != pair[1].is_ascii_digit());
+    (16..=128).contains(&bytes.len())
+        && bytes.iter().all(u8::is_ascii_alphanumeric)
+        && changes.count() >= 4
 }
 
 /// Appends the path without its session: `;jsessionid=…` in the last segment (Servlet specification, section 7.1.3), and

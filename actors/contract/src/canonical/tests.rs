@@ -84,6 +84,14 @@ fn spellings_of_one_page_meet() {
     );
     check("http://a.test/p?ASPSESSIONIDAABBCCDD=x", "http://a.test/p");
     check(
+        "http://a.test/p?sessionid=k3v9x7q2m1n8b4z6&a=b",
+        "http://a.test/p?a=b",
+    );
+    check(
+        "http://a.test/p?session_id=9b2e4c7a-1d3f-4a5b-8c6d-7e8f9a0b1c2d",
+        "http://a.test/p",
+    );
+    check(
         "http://a.test/p.cfm?cfid=1169580&cftoken=48630702&a=b",
         "http://a.test/p.cfm?a=b",
     );
@@ -158,6 +166,16 @@ fn what_servers_may_tell_apart_stays_apart() {
         "http://a.test/",
     );
     check("http://a.test/?s=search", "http://a.test/");
+    check("http://a.test/?session_id=42", "http://a.test/");
+    check(
+        "http://a.test/?sessionid=openingkeynote2026",
+        "http://a.test/",
+    );
+    check(
+        "http://a.test/?sessionid=opening-keynote-2026",
+        "http://a.test/?sessionid=closing-keynote-2026",
+    );
+    check("http://a.test/?sid=k3v9x7q2m1n8b4z6", "http://a.test/");
     check("http://a.test/?cfid=1", "http://a.test/?cfid=2");
     check("http://a.test/?aspsessionid=1", "http://a.test/");
     check("http://a.test/p;v=1", "http://a.test/p;v=2");
