@@ -1,5 +1,7 @@
 //! Stories of whole pages: from an answer as it came to the links the frontier hears of.
 
+mod named;
+
 use std::collections::HashSet;
 use std::io::Write;
 use std::sync::Arc;
@@ -467,67 +469,6 @@ fn a_large_sitemap_is_a_stream() {
     );
     assert_eq!(read(&page).bytes, xml.len());
     assert_eq!(parts(&rules(), &page).concat().len(), 40_000);
-}
-
-#[test]
-fn robots_txt_names_sitemaps_on_hosts_of_the_crawl() {
-    let robots = |url: &str| {
-        let mut page = page(url, &[("content-type", "text/plain")], b"");
-        page.place = Place::Robots {
-            origin: Origin::of(&page.url).unwrap(),
-            record: Box::new(RobotsRecord {
-                answer: RobotsAnswer::Unavailable { status: 404 },
-                fetched: contract::clock::Wall(0),
-                failures: 0,
-            }),
-            sitemaps: vec!["http://a.test/s.xml".into(), "http://b.test/s.xml".into()],
-        };
-        page
-    };
-    check(
-        &robots("http://a.test/robots.txt"),
-        &[
-            "sitemap http://a.test/s.xml 0 0",
-            "sitemap http://b.test/s.xml 0 0",
-        ],
-    );
-    check(&robots("http://cdn.test/robots.txt"), &[]);
-}
-
-#[test]
-fn a_sitemap_that_nobody_names_is_tried_when_the_crawl_says_so() {
-    let robots = |url: &str, sitemaps: &[&str]| {
-        let mut page = page(url, &[], b"");
-        page.place = Place::Robots {
-            origin: Origin::of(&page.url).unwrap(),
-            record: Box::new(RobotsRecord {
-                answer: RobotsAnswer::Unavailable { status: 404 },
-                fetched: contract::clock::Wall(0),
-                failures: 0,
-            }),
-            sitemaps: sitemaps.iter().map(|url| (*url).to_owned()).collect(),
-        };
-        page
-    };
-    #[track_caller]
-    fn tried(page: &Page, well_known_sitemaps: bool, want: &[&str]) {
-        let mut rules = rules();
-        let config = ScopeConfig {
-            well_known_sitemaps,
-            ..ScopeConfig::default()
-        };
-        let seed = Url::parse("http://a.test/").unwrap();
-        rules.scope = Arc::new(Scope::new(&config, [&seed]).unwrap());
-        let parsed = Reader::new(rules).read(page, 0, &mut Watch::new(&|| false));
-        let links: Vec<_> = parsed.links.iter().map(|link| &*link.url).collect();
-        assert_eq!(links, want);
-    }
-    let none = robots("http://a.test/robots.txt", &[]);
-    tried(&none, true, &["http://a.test/sitemap.xml"]);
-    tried(&none, false, &[]);
-    let named = robots("http://a.test/robots.txt", &["http://a.test/s.xml"]);
-    tried(&named, true, &["http://a.test/s.xml"]);
-    tried(&robots("http://cdn.test/robots.txt", &[]), true, &[]);
 }
 
 #[test]
