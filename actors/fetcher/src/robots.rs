@@ -77,7 +77,7 @@ struct Rule {
     line: u32,
     allow: bool,
     pattern: Pattern,
-    text: Arc<str>,
+    text: Box<str>,
 }
 
 /// What a robots.txt says to one agent: the rules of all groups that name it, or else those for everybody.
@@ -223,7 +223,7 @@ impl Group {
         let mut text = String::with_capacity("Disallow: ".len() + value.len());
         text.push_str(if allow { "Allow: " } else { "Disallow: " });
         push_printable(&mut text, value);
-        let text: Arc<str> = text.into();
+        let text = text.into_boxed_str();
         // Whoever allows a directory's index page means the directory's own address too (Google's reader).
         let directory = pattern::directory_of_index(value).filter(|_| allow);
         if let Some(directory) = directory {
@@ -332,6 +332,13 @@ fn printable(value: &[u8]) -> String {
 }
 
 fn push_printable(text: &mut String, value: &[u8]) {
+    // Most of what people write.
+    if value.iter().all(|b| matches!(b, b' '..=b'~'))
+        && let Ok(plain) = std::str::from_utf8(value)
+    {
+        text.push_str(plain);
+        return;
+    }
     let shown = String::from_utf8_lossy(value);
     if shown.chars().any(char::is_control) {
         text.extend(

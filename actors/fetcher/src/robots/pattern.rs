@@ -117,6 +117,7 @@ fn matches(pattern: &[u8], anchored: bool, path: &[u8]) -> bool {
 /// A normal form with `/` and `:` plain after its first `?`; none where that changes nothing.
 fn plain_query(text: &[u8]) -> Option<Vec<u8>> {
     let query = memchr::memchr(b'?', text)?;
+    memchr::memchr(b'%', &text[query..])?;
     let mut plain = text[..query].to_vec();
     let mut rest = &text[query..];
     while let Some(at) = memchr::memchr(b'%', rest) {
