@@ -36,22 +36,39 @@ const fn key(name: &str) -> u64 {
     key
 }
 
-macro_rules! names {
-    ($(#[$doc:meta])* $type:ident, $keys:ident { $($variant:ident = $text:literal)* }) => {
-        #[allow(non_upper_case_globals, reason = "named like the variants they stand for")]
-        mod $keys { $(pub(super) const $variant: u64 = super::key($text);)* }
+/// Names are looked up by a multiplication that spreads the keys over slots without a collision: a constant found by
+/// trial, checked when this is compiled. (A search by comparison costs a mispredicted branch or two for each name.)
+const SLOTS: usize = 256;
 
+const fn slot(key: u64, factor: u64) -> usize {
+    (key.wrapping_mul(factor) >> (u64::BITS - SLOTS.ilog2())) as usize
+}
+
+macro_rules! names {
+    ($(#[$doc:meta])* $type:ident, $table:ident, $factor:literal { $($variant:ident = $text:literal)* }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum $type { $($variant,)* /** Any name not listed. */ Other }
+
+        static $table: [(u64, $type, &str); SLOTS] = {
+            let mut table = [(0, $type::Other, ""); SLOTS];
+            $(
+                let at = slot(key($text), $factor);
+                assert!(table[at].2.is_empty(), "two names share a slot: find another factor");
+                table[at] = (key($text), $type::$variant, $text);
+            )*
+            table
+        };
 
         impl $type {
             /// What `name`, whose bytes were folded into `key`, is.
             #[inline]
             pub fn of(key: Key, name: &str) -> Self {
-                match key.0 {
-                    $($keys::$variant if is(name, $text) => Self::$variant,)*
-                    _ => Self::Other,
+                let (known, variant, text) = $table[slot(key.0, $factor)];
+                if known == key.0 && is(name, text) {
+                    variant
+                } else {
+                    Self::Other
                 }
             }
 
@@ -74,7 +91,7 @@ fn is(name: &str, known: &str) -> bool {
 
 names! {
     /// An element whose links, text or parsing rules matter.
-    Element, element {
+    Element, ELEMENTS, 0xfeb4_6cce_881d_336b {
         A = "a" AnnotationXml = "annotation-xml" Applet = "applet" Area = "area" Audio = "audio" Base = "base"
         Bgsound = "bgsound" Blockquote = "blockquote" Body = "body" Button = "button" Del = "del" Desc = "desc"
         Embed = "embed" FeImage = "feimage" Font = "font" ForeignObject = "foreignobject" Form = "form"
@@ -89,7 +106,7 @@ names! {
 
 names! {
     /// An attribute whose value matters; the tokenizer keeps no other.
-    Attr, attr {
+    Attr, ATTRIBUTES, 0x9189_7c66_2ac3_8e81 {
         Action = "action" Archive = "archive" Background = "background" Charset = "charset" Cite = "cite"
         Code = "code" Codebase = "codebase" Color = "color" Content = "content" Data = "data" Encoding = "encoding"
         Face = "face" Formaction = "formaction" Formmethod = "formmethod" Href = "href" Hreflang = "hreflang"
@@ -106,7 +123,7 @@ pub const ATTRS: usize = Attr::Other as usize;
 names! {
     /// An HTML element that cannot stand in SVG or MathML: its start tag ends the foreign content
     /// (HTML standard, 13.2.6.5 "in foreign content").
-    Breakout, breakout {
+    Breakout, BREAKOUTS, 0xef84_0b33_341f_99eb {
         B = "b" Big = "big" Blockquote = "blockquote" Body = "body" Br = "br" Center = "center" Code = "code"
         Dd = "dd" Div = "div" Dl = "dl" Dt = "dt" Em = "em" Embed = "embed" H1 = "h1" H2 = "h2" H3 = "h3" H4 = "h4"
         H5 = "h5" H6 = "h6" Head = "head" Hr = "hr" I = "i" Img = "img" Li = "li" Listing = "listing" Menu = "menu"
