@@ -3,25 +3,32 @@
 //! Two farms: `docs` (real documentation pages, gzip-coded files served by nginx, delay 0) and `slow` (a synthetic web
 //! whose answers take 50 to 150 ms). Prints pages/s, CPU per 1,000 pages with its share by thread, peak RSS and bytes
 //! of archive. Figures are printed, never asserted; what is asserted is that the crawl was whole.
-//! With `--redis` the frontier is in a Redis of its own, worked on by `--nodes` processes; its server's CPU is printed too.
-//! `cargo bench --bench farm -- [docs|slow] [--hosts N] [--redis] [--nodes N] [--binary PATH] [--smoke] [-- FLAGS]`; the
-//! machine is part of every figure.
+//! With `--redis` the frontier is in a Redis of its own, worked on by `--nodes` processes that are all alike and there before
+//! the crawl begins; its server's CPU is printed too.
+//! `cargo bench --bench farm -- [docs|slow] [--hosts N] [--redis] [--nodes N] [--binary PATH] [--smoke] [-- FLAGS]`, with
+//! FLAGS for each process that fetches; the machine is part of every figure.
 
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use kit::dns::{Dns, Zone};
+use kit::log::Entry;
 use kit::nginx::Sites;
 use kit::origin::Site;
+use kit::process::Running;
 use kit::redis::{Redis, RedisOptions};
+use kit::until::until_or_none;
 use kit::web::Web;
 use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
+
+/// A fleet that is not there by then, or a crawl that has not ended.
+const START_WITHIN: Duration = Duration::from_secs(30);
+const END_WITHIN: Duration = Duration::from_secs(1_800);
 
 /// Real sites of Debian's documentation packages.
 const DOCS: [&str; 3] = [
@@ -48,7 +55,7 @@ struct Options {
     nodes: usize,
     /// The program that is timed: this build's, or another one to compare with.
     binary: PathBuf,
-    /// Further flags for the crawl, after `--`.
+    /// Further flags for each process that fetches, after `--`.
     flags: Vec<String>,
 }
 
@@ -120,8 +127,12 @@ fn docs(options: &Options, work: &Path) -> Result<()> {
         .iter()
         .map(|name| nginx.url(name, "/index.html"))
         .collect();
-    let flags = ["--delay", "0"].map(String::from);
-    crawl(options, work, &seeds, nginx.port(), &flags)
+    let farm = Farm {
+        seeds,
+        port: nginx.port(),
+        flags: Vec::new(),
+    };
+    crawl(options, work, &farm, Vec::new)
 }
 
 /// Our origin, synthetic pages, 50 to 150 ms an answer.
@@ -141,22 +152,38 @@ fn slow(options: &Options, work: &Path) -> Result<()> {
     let names: Vec<String> = web.host_names().collect();
     let origin = Site::of(web).start()?;
     let seeds: Vec<String> = names.iter().map(|name| origin.url(name, "/")).collect();
-    let flags = ["--delay", "0", "--concurrency", "400"].map(String::from);
-    crawl(options, work, &seeds, origin.port(), &flags)
+    // With nodes, what one of them may have under way is what holds it back, not the machine.
+    let flags: &[&str] = match options.redis {
+        true => &["--concurrency", "50", "--fetchers", "1"],
+        false => &["--concurrency", "400"],
+    };
+    let farm = Farm {
+        seeds,
+        port: origin.port(),
+        flags: flags.iter().map(|&flag| flag.to_owned()).collect(),
+    };
+    crawl(options, work, &farm, || origin.log())
+}
+
+/// What is crawled.
+struct Farm {
+    seeds: Vec<String>,
+    port: u16,
+    /// For each process that fetches.
+    flags: Vec<String>,
 }
 
 fn crawl(
     options: &Options,
     work: &Path,
-    seeds: &[String],
-    port: u16,
-    flags: &[String],
+    farm: &Farm,
+    log: impl FnOnce() -> Vec<Entry>,
 ) -> Result<()> {
     let dns = Dns::start(Zone::default())?;
     let seed_file = work.join("seeds.txt");
-    fs::write(&seed_file, seeds.join("\n"))?;
+    fs::write(&seed_file, farm.seeds.join("\n"))?;
     let output = work.join("crawl");
-    let (port, dns) = (port.to_string(), dns.address().to_string());
+    let (port, dns) = (farm.port.to_string(), dns.address().to_string());
     let reach = [
         "--allow-net",
         "127.0.0.0/8",
@@ -165,65 +192,105 @@ fn crawl(
         "--dns",
         &dns,
     ];
-    let redis = match options.redis {
-        true => Some(Redis::start(RedisOptions {
-            appendonly: true,
-            ..RedisOptions::default()
-        })?),
-        false => None,
-    };
     let mut command = Command::new(&options.binary);
     command
         .args(["crawl", "--quiet", "--contact", "mailto:bench@farm.test"])
         .args(reach)
-        .arg("--seed-file")
-        .arg(&seed_file)
-        .arg("--output")
-        .arg(&output);
-    let mut others = Vec::new();
-    if let Some(redis) = &redis {
-        command.args(["--store", &redis.url(), "--name", "farm"]);
-        for n in 1..options.nodes {
-            let mut node = Command::new(&options.binary);
-            node.args(["node", "--quiet", "--store", &redis.url()])
-                .args(["--node-name", &format!("node-{n}")])
-                .args(reach)
-                .arg("--output")
-                .arg(&output);
-            others.push(node.spawn()?);
+        .args(["--delay", "0", "--seed-file"])
+        .arg(&seed_file);
+    let (wall, server_us) = match options.redis {
+        true => {
+            let mut node = || {
+                let mut node = Command::new(&options.binary);
+                node.args(["node", "--quiet"]).args(reach);
+                node.arg("--output").arg(&output);
+                node.args(&farm.flags).args(&options.flags);
+                node
+            };
+            let (wall, server_us) = by_nodes(options.nodes, &mut node, &mut command)?;
+            (wall, Some(server_us))
         }
-    }
-    command.args(flags).args(&options.flags);
-    let began = Instant::now();
-    let status = command.status()?;
-    let wall = began.elapsed().as_secs_f64();
-    for mut other in others {
-        kill(Pid::from_raw(i32::try_from(other.id())?), Signal::SIGTERM)?;
-        other.wait()?;
-    }
-    ensure!(status.success(), "the crawl ended with {status}");
-    let server_us = redis.map(|redis| redis.used_cpu_us()).transpose()?;
+        false => {
+            command.arg("--output").arg(&output);
+            let began = Instant::now();
+            let status = command.args(&farm.flags).args(&options.flags).status()?;
+            ensure!(status.success(), "the crawl ended with {status}");
+            (began.elapsed(), None)
+        }
+    };
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     let seconds =
         |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
     report(
         options,
         &folder_of(&output)?,
-        seeds.len(),
-        wall,
+        farm.seeds.len(),
+        wall.as_secs_f64(),
         (seconds(usage.user_time()), seconds(usage.system_time())),
         server_us,
-    )
+    )?;
+    steady(&log());
+    Ok(())
 }
 
-/// Where the crawl that we started wrote: its folder, or with a store its node's.
+/// Has the crawl worked on by so many nodes of a store of their own: how long it took, and the server's CPU in µs.
+fn by_nodes(
+    nodes: usize,
+    node: &mut dyn FnMut() -> Command,
+    crawl: &mut Command,
+) -> Result<(Duration, u64)> {
+    let redis = Redis::start(RedisOptions {
+        appendonly: true,
+        ..RedisOptions::default()
+    })?;
+    let store = redis.url();
+    let started = (0..nodes).map(|n| {
+        let name = format!("node-{n}");
+        Running::start(node().args(["--store", &store, "--node-name", &name]))
+    });
+    let started = started.collect::<Result<Vec<_>>>()?;
+    let there = until_or_none(START_WITHIN, || {
+        let there = redis.call(&["ZRANGE", "{argiope}:nodes", "0", "-1"]).ok()?;
+        (there.members().len() == nodes).then_some(())
+    });
+    there.context("the nodes do not come")?;
+    let began = Instant::now();
+    crawl.args(["--store", &store, "--name", "farm", "--detach"]);
+    let status = crawl.status()?;
+    ensure!(status.success(), "the crawl's start ended with {status}");
+    let over = until_or_none(END_WITHIN, || {
+        let state = redis.call(&["HGET", "{argiope}:c1", "state"]).ok()?;
+        state.text().starts_with("ended").then(|| began.elapsed())
+    });
+    let wall = over.context("the crawl does not end")?;
+    for node in started {
+        node.signal(Signal::SIGTERM)?;
+        node.wait(START_WITHIN)?;
+    }
+    Ok((wall, redis.used_cpu_us()?))
+}
+
+/// The rate between the first and the last of the middle nine tenths of all requests, as the origin saw it: without the
+/// fleet's start and the crawl's end.
+fn steady(log: &[Entry]) {
+    let part = log.len() / 20;
+    let middle = &log[part..log.len() - part];
+    if let (Some(first), Some(last)) = (middle.first(), middle.last()) {
+        let seconds = (last.start - first.start).as_secs_f64();
+        println!(
+            "  requests/s, middle  {:>10.0}   (nine tenths of {} requests in {seconds:.2} s)",
+            middle.len() as f64 / seconds,
+            log.len()
+        );
+    }
+}
+
+/// Where the crawl was written: its folder, or with a store the first node's.
 fn folder_of(output: &Path) -> Result<PathBuf> {
     const FIGURES: &str = "/reports/machine.json";
     let files = kit::files::below(output)?;
     let mut all = files.keys().filter_map(|file| file.strip_suffix(FIGURES));
-    let folder = all
-        .find(|folder| !folder.contains("node-"))
-        .context("no reports/machine.json")?;
+    let folder = all.next().context("no reports/machine.json")?;
     Ok(output.join(folder.trim_start_matches('/')))
 }
 
