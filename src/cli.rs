@@ -20,7 +20,9 @@ pub use self::fleet::{
     StatusArgs, StoreFlags,
 };
 pub use self::read::{CharsetArgs, FetchFlags, LinksArgs, RobotsArgs, SitemapArgs, UrlCommand};
-pub use self::whole::{IndexCommand, ReopenArgs, ShardsArgs, ShardsCommand, VerifyArgs, Which};
+pub use self::whole::{
+    ForgetArgs, IndexCommand, ReopenArgs, ShardsArgs, ShardsCommand, VerifyArgs, Which,
+};
 use crate::units;
 
 /// A polite, complete and accountable web crawler.
@@ -60,6 +62,8 @@ pub enum Command {
     Resume(Box<Target>),
     /// End a running crawl by a drain; the same command goes on later
     Stop(Box<Target>),
+    /// Take ended crawls off a shared store; what the nodes have written stays
+    Forget(Box<ForgetArgs>),
     /// Give a running crawl more URLs
     Add {
         /// The crawl's folder or the URL of its control API (not with --store), then URLs in the crawl's scope

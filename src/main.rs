@@ -87,6 +87,7 @@ async fn dispatch(command: Command) -> Result<Code, Failure> {
         Command::Pause(target) => order(&target, Wish::Pause).await?,
         Command::Resume(target) => order(&target, Wish::Resume).await?,
         Command::Stop(target) => order(&target, Wish::Stop).await?,
+        Command::Forget(args) => commands::forget::run(&args).await?,
         Command::Add { words, fleet } => add(&words, &fleet).await?,
         Command::Rate(args) => fleet::rate(&args).await?,
         Command::Config(command) => fleet::config(&command).await?,

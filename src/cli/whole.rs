@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use contract::fleet::CrawlName;
 use frontier::fleet::address::Server;
 use frontier::store::redis::gates::SLOTS;
 
@@ -53,6 +54,15 @@ pub struct ReopenArgs {
     pub dir: PathBuf,
     #[command(flatten)]
     pub fleet: FleetFlags,
+}
+
+#[derive(Debug, Args)]
+pub struct ForgetArgs {
+    /// Crawls of the store that have ended
+    #[arg(required = true, value_name = "NAME")]
+    pub crawls: Vec<CrawlName>,
+    #[command(flatten)]
+    pub store: StoreFlags,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@ pub mod add;
 pub mod control;
 pub mod crawl;
 pub mod fleet;
+pub mod forget;
 pub mod frontier;
 pub mod index;
 pub mod node;

@@ -19,7 +19,7 @@ use contract::fleet::{CrawlEnd, CrawlName, CrawlNumber, CrawlOnNode, CrawlState,
 use coordinator::{End, State, Status};
 use fetcher::address::Dial;
 use frontier::fleet::nodes::{Heard, HeardCrawl, Node};
-use frontier::fleet::{configs, course, crawls};
+use frontier::fleet::{FleetError, configs, course, crawls};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tracing::{error, info, warn};
@@ -193,6 +193,8 @@ impl Works {
                 Ok(CrawlState::Ended(why)) => end_of(why),
                 // Started again since; the next heartbeat says so.
                 Ok(_) => continue,
+                // It has ended and was forgotten since.
+                Err(FleetError::NoCrawl(_)) => End::Stopped,
                 Err(error) => {
                     warn!(crawl = name.as_str(), %error, "cannot ask how the crawl ended");
                     continue;

@@ -101,7 +101,7 @@ fn a_crawl_over_tls_by_a_user_with_few_rights() {
 }
 
 #[test]
-fn two_crawls_of_one_store_share_the_pace_of_their_hosts() {
+fn two_crawls_of_one_store_share_the_pace_of_their_hosts_and_one_is_forgotten() {
     let (stand, fleet) = (Stand::of(web()), Fleet::start());
     let pause = ["--delay", "100ms"];
     fleet.crawl_as("zoo", &stand, &pause);
@@ -120,6 +120,42 @@ fn two_crawls_of_one_store_share_the_pace_of_their_hosts() {
         let said = fleet.ask("verify", &["--crawl", crawl]);
         assert!(said.contains("verified: done means stored"), "{said}");
     }
+    // One of them is forgotten: nothing of it is left, and nothing of the other is gone.
+    let keys = |crawl: u8| {
+        let all = fleet.redis.call(&["KEYS", "*"]).unwrap().members();
+        let all = all.iter().map(kit::redis::Value::text);
+        let of_it = [
+            format!("}}:{crawl}:"),
+            format!(":c{crawl}"),
+            format!("{{c{crawl}}}"),
+        ];
+        all.filter(|key| of_it.iter().any(|part| key.contains(part)))
+            .count()
+    };
+    let (first, second) = (keys(1), keys(2));
+    assert!(first > 10 && second > 10, "{first}, {second}");
+    let said = fleet.ask("forget", &["again"]);
+    assert!(said.contains("again: forgotten"), "{said}");
+    assert_eq!((keys(1), keys(2)), (first, 0), "{said}");
+    let status = fleet.status();
+    assert_eq!(
+        status["crawls"].as_array().map(Vec::len),
+        Some(1),
+        "{status:#}"
+    );
+    let refused = ended(fleet.run("forget", &["again"]), 4).err;
+    assert!(
+        refused.contains("there is no crawl again in this store"),
+        "{refused}"
+    );
+    fleet.crawl_as("again", &stand, &pause);
+    let refused = ended(fleet.run("forget", &["again"]), 4).err;
+    assert!(
+        refused.contains("the crawl again is running: it cannot be forgotten"),
+        "{refused}"
+    );
+    let said = fleet.ask("verify", &["--crawl", "zoo"]);
+    assert!(said.contains("verified: done means stored"), "{said}");
 }
 
 #[test]

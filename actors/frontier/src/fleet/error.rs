@@ -32,7 +32,7 @@ pub enum FleetError {
     #[error("there is no crawl {0} in this store")]
     NoCrawl(CrawlName),
     /// No more crawls fit.
-    #[error("the store holds {0} crawls already; give the deployment another database")]
+    #[error("the store holds {0} crawls already; `argiope forget` takes ended ones away")]
     ManyCrawls(usize),
     /// The crawl's state does not allow this.
     #[error("the crawl {name} is {state}: it cannot be {wanted}")]

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `{argiope}:conf` HASH | the deployment: schema, shards, psl, canonical, gates, next-crawl |
 //! | `{argiope}:crawls` HASH | name → number |
+//! | `{argiope}:gone` HASH | number → bits, of crawls that are forgotten and whose keys are still to go |
 //! | `{argiope}:c<c>` HASH | a crawl: seed, bits, expected, made-ms, state, version, ran-us, ran-at-us |
 //! | `{argiope}:c<c>:conf` HASH | version → configuration (JSON), `<version>:by` → time in ms, space, who |
 //! | `{argiope}:nodes` ZSET | node → time of its last heartbeat in ms |
@@ -23,6 +24,7 @@ pub mod deployment;
 pub mod error;
 #[cfg(test)]
 pub(crate) mod failing;
+pub mod forgetting;
 pub mod link;
 pub mod nodes;
 pub mod server;
@@ -36,6 +38,7 @@ use contract::fleet::{CrawlNumber, NodeName};
 
 const CONF: &str = "{argiope}:conf";
 const CRAWLS: &str = "{argiope}:crawls";
+const GONE: &str = "{argiope}:gone";
 const NODES: &str = "{argiope}:nodes";
 
 fn crawl_key(crawl: CrawlNumber) -> String {

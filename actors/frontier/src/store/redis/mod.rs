@@ -12,6 +12,7 @@ mod apply;
 mod asked;
 mod batch;
 mod claims;
+pub mod clearing;
 mod cold;
 pub mod gates;
 mod journal;
@@ -251,7 +252,9 @@ impl Store for RedisStore {
         if extended {
             self.claiming.lives_on(&self.core, &lease.host, lease.token);
             let until = self.core.clock.boot().after(term);
-            self.claiming.shares.holds(&lease.host, lease.token, until);
+            self.claiming
+                .shares
+                .extended(&lease.host, lease.token, until);
             let addresses = &self.claiming.addresses;
             addresses
                 .extended(&self.core, &lease.host, lease.token)
