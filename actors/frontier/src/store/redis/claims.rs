@@ -450,7 +450,7 @@ impl Claiming {
             if is_alone == 1 {
                 alone = Some(leases.len());
             }
-            self.shares.holds(&host, Token(token), now.after(term));
+            self.shares.granted(&host, Token(token), now.after(term));
             leases.push(Lease {
                 token: Token(token),
                 urls,

@@ -31,9 +31,16 @@ pub(super) struct Shares {
 }
 
 impl Shares {
-    /// The lease was granted or extended.
-    pub(super) fn holds(&self, host: &Host, token: Token, until: Boot) {
+    /// The lease was granted to this node.
+    pub(super) fn granted(&self, host: &Host, token: Token, until: Boot) {
         locked(&self.held).insert((host.clone(), token), until);
+    }
+
+    /// The lease was extended; one that an earlier process was granted is not this one's.
+    pub(super) fn extended(&self, host: &Host, token: Token, until: Boot) {
+        if let Some(end) = locked(&self.held).get_mut(&(host.clone(), token)) {
+            *end = until;
+        }
     }
 
     /// No request is sent under it any more.
@@ -74,7 +81,7 @@ mod tests {
         assert!(shares.is_hungry(at(0)));
         for n in 0..3 {
             let (host, token) = lease(n);
-            shares.holds(&host, token, at(5_000 + n));
+            shares.granted(&host, token, at(5_000 + n));
         }
         assert!(!shares.is_hungry(at(0)));
         shares.other_waits(at(0));
@@ -89,6 +96,8 @@ mod tests {
         }
         shares.other_waits(at(2_000));
         assert!(!shares.wanted.take(at(2_000)), "the last one stays");
+        let (host, token) = lease(9);
+        shares.extended(&host, token, at(9_000));
         assert!(!shares.is_hungry(at(5_001)));
         assert!(shares.is_hungry(at(5_002)), "it has run out");
     }

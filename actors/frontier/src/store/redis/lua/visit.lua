@@ -20,7 +20,7 @@ if is_leased or sh.next_ok > now then
 end
 local domain = domain_of(host, rec)
 if domain_max >= 0 then
-  redis.call('ZREMRANGEBYSCORE', s .. 'd:' .. domain, '-inf', now)
+  -- A lease that has run out counts until a claim has ended it: it may be released yet, and counts on then.
   if redis.call('ZCARD', s .. 'd:' .. domain) > domain_max then return { '0', '-1', {} } end
 end
 sh.token = math.max(sh.token + 1, now_us)
