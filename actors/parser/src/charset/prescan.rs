@@ -1,7 +1,8 @@
 //! The encoding that the start of a document declares.
 //!
 //! Follows "prescan a byte stream to determine its encoding" (HTML standard, 13.2.3.2) with its own reading of attributes,
-//! "extracting a character encoding from a meta element", and the XML declaration as the fallback it has there.
+//! "extracting a character encoding from a meta element", and the XML declaration as the fallback it has there; for style
+//! sheets also `@charset`, with which no page starts.
 //! It knows no other markup. Invariant: linear, never fails. Start at [`prescan`].
 
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252, X_USER_DEFINED};
@@ -9,7 +10,7 @@ use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252, X_USER_DEFI
 /// The encoding that the start of a document declares: the standard's prescan ("prescan a byte stream to determine its
 /// encoding"), with the XML declaration as the fallback it has there.
 pub(super) fn prescan(head: &[u8]) -> Option<&'static Encoding> {
-    let declared = xml_declaration(head);
+    let declared = xml_declaration(head).or_else(|| style_rule(head));
     let mut at = 0;
     while let Some(n) = memchr::memchr(b'<', head.get(at..)?) {
         at += n;
@@ -127,6 +128,16 @@ fn charset_in(content: &[u8]) -> Option<Option<&'static Encoding>> {
         }
     };
     Some(Encoding::for_label(label))
+}
+
+/// `@charset "…";` at the very start, in these very bytes (CSS Syntax Level 3, section 3.2).
+fn style_rule(head: &[u8]) -> Option<&'static Encoding> {
+    let label = head.strip_prefix(b"@charset \"")?;
+    let end = memchr::memchr(b'"', label)?;
+    if label.get(end + 1) != Some(&b';') {
+        return None;
+    }
+    Encoding::for_label(&label[..end]).map(as_declared)
 }
 
 /// `<?xml … encoding="…"` at the very start, in ASCII bytes or as UTF-16 without a byte order mark.
@@ -269,6 +280,17 @@ mod tests {
             Some("Big5"),
         );
         check("<?xml encoding=koi8-r?>", None);
+        check("@charset \"koi8-r\"; a{}", Some("KOI8-R"));
+        check("@charset \"utf-16\";", Some("UTF-8"));
+        for no_rule in [
+            "@charset 'koi8-r';",
+            "@charset  \"koi8-r\";",
+            "@charset \"koi8-r\" ;",
+            " @charset \"koi8-r\";",
+            "@charset \"koi8-r",
+        ] {
+            check(no_rule, None);
+        }
         check("< meta charset=koi8-r>", None);
         check("<", None);
     }
