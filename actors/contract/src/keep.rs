@@ -37,8 +37,19 @@ pub struct Facts {
     pub description: Option<String>,
     pub language: Option<String>,
     pub canonical: Option<String>,
+    /// The main text; none where the page is no document with text.
+    pub text: Option<TextFacts>,
     /// The page's own robots directives, as written.
     pub robots: Option<String>,
     /// What site and page say of the use of the page.
     pub rights: Vec<Statement>,
+}
+
+/// What a page's main text is like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TextFacts {
+    /// Characters, whitespace left out.
+    pub chars: u64,
+    /// Simhash of its word shingles: texts that differ in few places differ in few bits. None without words.
+    pub simhash: Option<u64>,
 }

@@ -128,7 +128,7 @@ fn measure(directory: &str, documents: &[Vec<u8>]) {
     });
     let tokens = time(&texts, |text| {
         let mut tokens = Tokens::new(text);
-        while tokens.next_of_note().is_some() {}
+        while tokens.next_tag_of_note().is_some() {}
     });
     let links = time(&texts, |text| {
         all = 0;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use contract::canonical::Fingerprinter;
 use contract::coding::{self, WholeGzip};
 use contract::crawl::LimitsConfig;
-use contract::keep::Facts;
+use contract::keep::{Facts, TextFacts};
 use contract::link::{Link, LinkKind, RefusedLink};
 use contract::outcome::Outcome;
 use contract::page::{Exchange, Page, Place};
@@ -29,6 +29,7 @@ use crate::body::{self, Plain};
 use crate::config::ParserConfig;
 use crate::distinct::Distinct;
 use crate::html::links::{Standing, clean_decoded};
+use crate::html::text::MainText;
 use crate::html::tokens::Syntax;
 use crate::html::{self, HtmlOptions, refresh};
 use crate::judge::{Judge, Part, Uses};
@@ -280,10 +281,14 @@ impl Document<'_> {
             encoding,
             depth: 0,
         };
-        let (said, base) = match self.links(&text, place, Some(heard), judge, watch) {
+        let (said, main, base) = match self.links(&text, place, Some(heard), judge, watch) {
             Ok(read) => read,
             Err(late) => return (text.len(), Err(late)),
         };
+        facts.text = Some(TextFacts {
+            chars: main.chars(),
+            simhash: main.simhash(),
+        });
         facts.title = said.title;
         facts.description = said.description;
         facts.language = said.language.or(facts.language.take());
@@ -306,7 +311,7 @@ impl Document<'_> {
         heard: Option<&mut Heard<'_>>,
         judge: &mut Judge<'_>,
         watch: &mut Watch<'_>,
-    ) -> Result<(html::facts::Facts, Url), Late> {
+    ) -> Result<(html::facts::Facts, MainText, Url), Late> {
         let config = &self.reader.rules.config;
         let options = &self.reader.html;
         let mut distinct = Distinct::new(self.reader.rules.fingerprints.seed, config.links_max);
@@ -352,7 +357,7 @@ impl Document<'_> {
                 self.links(frame, within, None, judge, watch)?;
             }
         }
-        Ok((said.facts, base.into_owned()))
+        Ok((said.facts, said.text, base.into_owned()))
     }
 
     fn css(&self, plain: &Plain<'_>, facts: &mut Facts, judge: &mut Judge<'_>) -> Read {

@@ -17,13 +17,14 @@ use http::Version;
 use crate::cdx::pieces::{self, Pieces};
 use crate::cdx::{self, Line};
 use crate::disk::{Disk, ToSync};
+use crate::duplicates::{Duplicates, First, is_comparable};
 use crate::error::StoreError;
 use crate::layout::Layout;
 use crate::stamp;
 use crate::warc::digest::Digest;
 use crate::warc::http_head;
 use crate::warc::member::Packing;
-use crate::warc::record::{Kind, NOT_MODIFIED, Record, Refers, Truncated};
+use crate::warc::record::{Kind, NOT_MODIFIED, Record, Refers, SAME_PAYLOAD, Truncated};
 use crate::warc::repair::{Repaired, repair};
 use crate::warc::writer::{OPEN_SUFFIX, Sealing, Span, Writer, WriterConfig};
 
@@ -38,6 +39,8 @@ pub struct Kept {
     pub bytes: u64,
     /// Of the body as received.
     pub digest: Digest,
+    /// The record that has the payload, where this one names it instead.
+    pub same_as: Option<First>,
 }
 
 /// The WARC files of a crawl and their index.
@@ -50,6 +53,7 @@ pub struct Archive {
     full: Vec<Full>,
     durable: u64,
     head: Vec<u8>,
+    duplicates: Duplicates,
 }
 
 /// A file to be sealed, with the pieces of its index. Without them it is left to the repair of the next start.
@@ -68,6 +72,7 @@ impl Archive {
         disk: &Disk,
         layout: &Layout,
         config: WriterConfig,
+        duplicates: Duplicates,
         clock: Clock,
         chance: Chance,
     ) -> Result<(Self, Vec<Repaired>), StoreError> {
@@ -86,6 +91,7 @@ impl Archive {
             full: Vec::new(),
             durable: 0,
             head: Vec::new(),
+            duplicates,
         };
         Ok((archive, repaired))
     }
@@ -102,6 +108,8 @@ impl Archive {
         self.begin()?;
         let digest = Digest::of_body(&exchange.body).map_err(StoreError::Body)?;
         let not_modified = page.verdict.outcome == Outcome::NotModified;
+        let compares = is_comparable(exchange);
+        let same_as = compares.then(|| self.duplicates.find(&digest)).flatten();
         let (id, request_id) = (self.writer.draw_id(), self.writer.draw_id());
         let protocols = [protocol(exchange.version)];
         let mut head = std::mem::take(&mut self.head);
@@ -111,10 +119,19 @@ impl Archive {
             header(http::header::CONTENT_ENCODING),
             header(http::header::CONTENT_TYPE),
         );
-        let kind = if not_modified {
-            Kind::Revisit
-        } else {
-            Kind::Response
+        let refers = match &same_as {
+            Some(first) => Some(Refers {
+                profile: SAME_PAYLOAD,
+                first: Some((&first.url, &first.ts)),
+            }),
+            None => not_modified.then_some(Refers {
+                profile: NOT_MODIFIED,
+                first: None,
+            }),
+        };
+        let kind = match refers {
+            Some(_) => Kind::Revisit,
+            None => Kind::Response,
         };
         let response = Record {
             target: Some(page.url.as_str()),
@@ -122,13 +139,13 @@ impl Archive {
             protocols: &protocols,
             identified: parsed.facts.mime.as_deref(),
             truncated: exchange.cut.map(truncated),
-            refers: not_modified.then_some(Refers {
-                profile: NOT_MODIFIED,
-                first: None,
-            }),
+            refers,
             payload_digest: Some(digest),
-            body: Some(&exchange.body).filter(|body| !body.is_empty()),
-            packing: Packing::of(coding, named),
+            body: Some(&exchange.body).filter(|body| !body.is_empty() && same_as.is_none()),
+            packing: match same_as {
+                Some(_) => Packing::Deflate,
+                None => Packing::of(coding, named),
+            },
             ..Record::new(
                 kind,
                 id,
@@ -172,11 +189,19 @@ impl Archive {
         let (Some((name, pieces)), Some(span)) = (&mut self.file, spans.first().copied()) else {
             return Ok(None);
         };
-        let mime = if not_modified {
-            Some("warc/revisit".to_owned())
-        } else {
-            named.map(cdx::mime_of)
+        let mime = match kind {
+            Kind::Revisit => Some("warc/revisit".to_owned()),
+            _ => named.map(cdx::mime_of),
         };
+        if compares && same_as.is_none() {
+            let first = First {
+                url: page.url.as_str().into(),
+                ts: stamp::iso(page.began).into(),
+                warc: (**name).into(),
+                offset: span.offset,
+            };
+            self.duplicates.add(digest, first);
+        }
         pieces.add(
             &Line {
                 url: page.url.as_str(),
@@ -196,6 +221,7 @@ impl Archive {
             span,
             bytes,
             digest,
+            same_as,
         }))
     }
 
@@ -293,6 +319,7 @@ impl Archive {
         self.file = None;
         self.durable = 0;
         self.full.clear();
+        self.duplicates.clear();
     }
 }
 

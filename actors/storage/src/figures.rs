@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::error::StoreError;
 use crate::layout::Layout;
 use crate::ledger::{Entry, LedgerReader};
+use crate::similar::{self, TemplateRow};
 
 /// URLs told apart in one reading: about 18 MiB.
 const SLICE: u64 = 1 << 20;
@@ -69,12 +70,16 @@ pub struct Figures {
     pub urls: u64,
     /// Of those, with a record in the archive.
     pub kept: u64,
+    /// Of those, with a payload that was in the archive already; bytes are those not stored again.
+    pub duplicates: Row,
     /// Bytes of the records of answers, as compressed.
     pub archived_bytes: u64,
     pub outcomes: BTreeMap<String, Row>,
     pub statuses: BTreeMap<u16, Row>,
     pub mimes: BTreeMap<String, Row>,
     pub hosts: BTreeMap<String, HostRow>,
+    /// HTML pages by the template of their URLs.
+    pub templates: BTreeMap<String, TemplateRow>,
 }
 
 /// Counts the ledger of an output folder.
@@ -107,7 +112,10 @@ fn count_in_slices(layouts: &[Layout], slice: u64) -> Result<Figures, StoreError
         true => 1,
         false => decided(layouts)? / slice + 1,
     };
-    let mut figures = Figures::default();
+    let mut figures = Figures {
+        templates: similar::count(layouts)?,
+        ..Figures::default()
+    };
     for this in 0..slices {
         let mut seen = HashSet::new();
         read(layouts, |line| {
@@ -194,6 +202,10 @@ impl Figures {
         let kept = u64::from(entry.warc.is_some());
         self.urls += 1;
         self.kept += kept;
+        if entry.same_as.is_some() {
+            self.duplicates.urls += 1;
+            self.duplicates.bytes += bytes;
+        }
         let add = |row: &mut Row| {
             row.urls += 1;
             row.bytes += bytes;

@@ -5,6 +5,8 @@
 //! state machine: it knows no actor and no clock. Invariants: a ledger line is written only after its record is
 //! on the disk; a settle comes out only after its line is; one job runs at a time. Start at [`Store::add`].
 
+use std::io;
+
 use contract::clock::{Boot, Chance, Clock};
 use contract::keep::ParsedPage;
 use contract::page::{Fate, PageLife};
@@ -13,10 +15,11 @@ use contract::settle::{Settle, settle_of};
 use crate::archive::{Archive, ArchiveSync};
 use crate::config::StorageConfig;
 use crate::disk::Disk;
+use crate::duplicates::{self, Duplicates};
 use crate::error::StoreError;
 use crate::jsonl::Logs;
 use crate::layout::Layout;
-use crate::ledger;
+use crate::ledger::{self, LedgerReader};
 use crate::pages;
 use crate::refused::Written;
 use crate::warc::repair::Repaired;
@@ -96,8 +99,14 @@ impl<S> Store<S> {
                 .extend_from_slice(pages::HEADER.as_bytes());
             logs.pages.flush()?;
         }
-        let (archive, repaired) =
-            Archive::open(disk, layout, warc, clock, Chance::seeded(chance.draw()))?;
+        let (archive, repaired) = Archive::open(
+            disk,
+            layout,
+            warc,
+            known(layout)?,
+            clock,
+            Chance::seeded(chance.draw()),
+        )?;
         let store = Self {
             config,
             archive,
@@ -134,8 +143,12 @@ impl<S> Store<S> {
             self.ledger_lines.truncate(start);
             return Err(unwritable(error));
         }
-        if kept.is_some() && parsed.page.verdict.fate == Fate::Done {
-            pages::of_page(&mut self.page_lines, &parsed, &mut self.chance).map_err(unwritable)?;
+        if let Some(kept) = kept
+            .as_ref()
+            .filter(|_| parsed.page.verdict.fate == Fate::Done)
+        {
+            pages::of_page(&mut self.page_lines, &parsed, kept, &mut self.chance)
+                .map_err(unwritable)?;
         }
         if self.group.is_empty() {
             self.first = now;
@@ -234,6 +247,22 @@ impl<S> Store<S> {
         self.ledger_lines.clear();
         self.page_lines.clear();
         self.group.clear();
+    }
+}
+
+/// The payloads that the end of the ledger tells of.
+fn known(layout: &Layout) -> Result<Duplicates, StoreError> {
+    let path = layout.ledger();
+    let failed = |error| StoreError::disk("read", &path, error);
+    let mut ledger = LedgerReader::open_tail(&path, duplicates::LEDGER_BYTES).map_err(failed)?;
+    let mut known = Duplicates::default();
+    loop {
+        match ledger.next_entry() {
+            Ok(Some(entry)) => known.add_line(entry),
+            Ok(None) => return Ok(known),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {}
+            Err(error) => return Err(failed(error)),
+        }
     }
 }
 

@@ -13,10 +13,12 @@ use contract::keep::ParsedPage;
 use contract::link::RefusedLink;
 use contract::outcome::Outcome;
 use contract::page::{Fate, Page, Place};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::archive::Kept;
 use crate::cdx::mime_of;
+use crate::duplicates::First;
 use crate::jsonl;
 use crate::stamp;
 
@@ -70,6 +72,8 @@ struct Warc<'a> {
     warc: &'a str,
     offset: u64,
     length: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    same_as: Option<&'a First>,
 }
 
 /// How a page stands in the ledger beside the queue.
@@ -125,6 +129,7 @@ pub fn of_page(out: &mut Vec<u8>, parsed: &ParsedPage, kept: Option<&Kept>) -> i
             warc: &kept.file,
             offset: kept.span.offset,
             length: kept.span.length,
+            same_as: kept.same_as.as_ref(),
         }),
     };
     jsonl::push(out, &line)
@@ -181,6 +186,8 @@ pub struct Entry {
     pub warc: Option<String>,
     pub offset: Option<u64>,
     pub length: Option<u64>,
+    /// The record that has the payload, where the line's own names it instead.
+    pub same_as: Option<First>,
 }
 
 impl Entry {
@@ -239,6 +246,14 @@ impl LedgerReader {
     /// # Errors
     /// The disk's, or `InvalidData` for a line that is none of ours (the next may be read all the same).
     pub fn next_entry(&mut self) -> io::Result<Option<Entry>> {
+        self.next_line()
+    }
+
+    /// As [`LedgerReader::next_entry`], of any file of JSON lines.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn next_line<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
         self.line.clear();
         self.input
             .by_ref()

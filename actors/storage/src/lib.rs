@@ -12,6 +12,7 @@ pub mod archive;
 pub mod cdx;
 pub mod config;
 pub mod disk;
+pub mod duplicates;
 pub mod error;
 pub mod events;
 pub mod figures;
@@ -22,6 +23,7 @@ pub mod ledger;
 pub mod pages;
 pub mod refused;
 pub mod reports;
+pub mod similar;
 pub mod stamp;
 pub mod stored;
 #[cfg(test)]

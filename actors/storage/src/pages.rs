@@ -12,6 +12,7 @@ use contract::link::LinkKind;
 use contract::rights::Statement;
 use serde::Serialize;
 
+use crate::archive::Kept;
 use crate::jsonl;
 use crate::stamp;
 
@@ -33,7 +34,24 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     seed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    canonical: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     language: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    charset: Option<&'a str>,
+    /// Characters of the main text, whitespace left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text_chars: Option<u64>,
+    /// Sixteen hex digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    simhash: Option<String>,
+    /// Of the body as received, as in archive and ledger.
+    digest: String,
+    /// The URL whose record has the body, where this page's names it instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    same_as: Option<&'a str>,
     /// What site and page say of the page's use.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     rights: Vec<Right>,
@@ -55,11 +73,16 @@ impl Right {
     }
 }
 
-/// Appends the line of a page, if it is HTML that was kept.
+/// Appends the line of a page that was kept, if it is HTML.
 ///
 /// # Errors
 /// None that a page can cause.
-pub fn of_page(out: &mut Vec<u8>, parsed: &ParsedPage, chance: &mut Chance) -> io::Result<()> {
+pub fn of_page(
+    out: &mut Vec<u8>,
+    parsed: &ParsedPage,
+    kept: &Kept,
+    chance: &mut Chance,
+) -> io::Result<()> {
     let (Some(exchange), true) = (&parsed.page.exchange, parsed.facts.html) else {
         return Ok(());
     };
@@ -68,17 +91,28 @@ pub fn of_page(out: &mut Vec<u8>, parsed: &ParsedPage, chance: &mut Chance) -> i
         // Writing to a String does not fail.
         let _infallible = write!(id, "{part:016x}");
     }
+    let facts = &parsed.facts;
     let line = Line {
         id,
         url: parsed.page.url.as_str(),
-        title: parsed.facts.title.as_deref(),
+        title: facts.title.as_deref(),
         ts: stamp::iso(parsed.page.began),
         status: exchange.status.as_u16(),
-        mime: parsed.facts.mime.as_deref(),
+        mime: facts.mime.as_deref(),
         depth: parsed.page.queued.depth,
         seed: parsed.page.queued.kind == LinkKind::Seed,
-        language: parsed.facts.language.as_deref(),
-        rights: parsed.facts.rights.iter().map(Right::of).collect(),
+        description: facts.description.as_deref(),
+        canonical: facts.canonical.as_deref(),
+        language: facts.language.as_deref(),
+        charset: facts.charset,
+        text_chars: facts.text.map(|text| text.chars),
+        simhash: facts
+            .text
+            .and_then(|text| text.simhash)
+            .map(|hash| format!("{hash:016x}")),
+        digest: kept.digest.to_string(),
+        same_as: kept.same_as.as_ref().map(|first| &*first.url),
+        rights: facts.rights.iter().map(Right::of).collect(),
     };
     jsonl::push(out, &line)
 }
@@ -86,7 +120,8 @@ pub fn of_page(out: &mut Vec<u8>, parsed: &ParsedPage, chance: &mut Chance) -> i
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::PageBuilder;
+    use crate::testing::{PageBuilder, kept};
+    use contract::keep::TextFacts;
 
     #[test]
     fn html_is_listed_and_nothing_else() {
@@ -95,15 +130,23 @@ mod tests {
         of_page(
             &mut out,
             &PageBuilder::new("http://a.test/i.png").build(),
+            &kept(),
             &mut chance,
         )
         .unwrap();
         assert!(out.is_empty());
-        let page = PageBuilder::new("http://a.test/x")
+        let mut page = PageBuilder::new("http://a.test/x")
             .html("x")
             .title("A \"B\"\n")
             .build();
-        of_page(&mut out, &page, &mut chance).unwrap();
+        page.facts.description = Some("what".to_owned());
+        page.facts.canonical = Some("http://a.test/c".to_owned());
+        page.facts.charset = Some("UTF-8");
+        page.facts.text = Some(TextFacts {
+            chars: 7,
+            simhash: Some(0xAB),
+        });
+        of_page(&mut out, &page, &kept(), &mut chance).unwrap();
         let line: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(line["title"], "A \"B\"\n");
         assert_eq!(
@@ -111,6 +154,25 @@ mod tests {
             (&200.into(), &1.into(), &"text/html".into())
         );
         assert_eq!(line["id"].as_str().unwrap().len(), 32);
+        let said = [
+            "description",
+            "canonical",
+            "charset",
+            "text_chars",
+            "simhash",
+            "digest",
+        ];
+        assert_eq!(
+            said.map(|field| line[field].clone()),
+            [
+                "what".into(),
+                "http://a.test/c".into(),
+                "UTF-8".into(),
+                serde_json::Value::from(7),
+                "00000000000000ab".into(),
+                kept().digest.to_string().into(),
+            ]
+        );
         assert!(line.get("seed").is_none() && line.get("rights").is_none());
         let header: serde_json::Value = serde_json::from_str(HEADER).unwrap();
         assert_eq!(header["format"], "json-pages-1.0");

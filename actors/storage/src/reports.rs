@@ -62,6 +62,7 @@ pub fn write(layout: &Layout, disk: &Disk, figures: &Figures) -> Result<(), Stor
         ("responsecode-report.txt", code_report(figures)),
         ("mimetype-report.txt", mime_report(figures)),
         ("outcome-report.txt", outcome_report(figures)),
+        ("template-report.txt", template_report(figures)),
         ("crawl.json", json + "\n"),
     ];
     files
@@ -161,8 +162,19 @@ fn outcome_report(figures: &Figures) -> String {
     table("[#urls] [#bytes] [outcome] [class]", rows)
 }
 
+/// Templates with near duplicates.
+fn template_report(figures: &Figures) -> String {
+    let rows = ranked(figures.templates.iter(), |row| row.near);
+    let rows = rows
+        .into_iter()
+        .filter(|(_, row)| row.near > 0)
+        .map(|(name, row)| format!("{} {} {}", row.near, row.pages, word(name)));
+    table("[#near-duplicates] [#pages] [template]", rows)
+}
+
 fn crawl_report(figures: &Figures) -> String {
     let time = |stamp: &Option<String>| stamp.as_deref().unwrap_or("-").to_owned();
+    let near: u64 = figures.templates.values().map(|row| row.near).sum();
     let lines = [
         ("First Request", time(&figures.first)),
         ("Last Request", time(&figures.last)),
@@ -175,6 +187,9 @@ fn crawl_report(figures: &Figures) -> String {
         ("Hosts Visited", figures.hosts.len().to_string()),
         ("Bytes Received", figures.bytes_received.to_string()),
         ("Bytes Archived", figures.archived_bytes.to_string()),
+        ("Duplicate URIs", figures.duplicates.urls.to_string()),
+        ("Duplicate Bytes", figures.duplicates.bytes.to_string()),
+        ("Near Duplicates", near.to_string()),
     ];
     lines.iter().fold(String::new(), |mut out, (name, value)| {
         let _infallible = writeln!(out, "{name}: {value}");
@@ -186,6 +201,7 @@ fn crawl_report(figures: &Figures) -> String {
 mod tests {
     use super::*;
     use crate::figures::{HostRow, Row};
+    use crate::similar::TemplateRow;
     use crate::testing::{PageBuilder, scratch, store_pages};
     use contract::fault::FailPlan;
     use std::fs;
@@ -214,6 +230,10 @@ mod tests {
             },
         );
         figures.statuses.insert(200, Row { urls: 3, bytes: 4 });
+        for (near, name) in [(0, "http://a.test/"), (3, "http://a.test/*")] {
+            let row = TemplateRow { pages: 4, near };
+            figures.templates.insert(name.to_owned(), row);
+        }
         figures
             .mimes
             .insert("text/html".to_owned(), Row { urls: 3, bytes: 4 });
@@ -245,7 +265,13 @@ mod tests {
             outcome_report(&figures),
             "[#urls] [#bytes] [outcome] [class]\n3 4 server_error transient\n"
         );
-        assert!(crawl_report(&figures).contains("\nURIs Decided: 3\n"));
+        assert_eq!(
+            template_report(&figures),
+            "[#near-duplicates] [#pages] [template]\n3 4 http://a.test/*\n"
+        );
+        let report = crawl_report(&figures);
+        assert!(report.contains("\nURIs Decided: 3\n"), "{report}");
+        assert!(report.ends_with("\nNear Duplicates: 3\n"), "{report}");
     }
 
     #[test]
@@ -274,7 +300,7 @@ mod tests {
             serde_json::from_slice(&fs::read(layout.reports().join("crawl.json")).unwrap())
                 .unwrap();
         assert_eq!(json["kept"], 8);
-        assert_eq!(fs::read_dir(layout.reports()).unwrap().count(), 6);
+        assert_eq!(fs::read_dir(layout.reports()).unwrap().count(), 7);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::io;
 
 use serde::Serialize;
 
+use crate::duplicates::First;
 use crate::error::StoreError;
 use crate::layout::Layout;
 use crate::ledger::{Entry, LedgerReader};
@@ -33,6 +34,8 @@ pub enum Problem {
     WrongDigest,
     /// The record is not as long as the line says.
     OtherLength,
+    /// The payload that it shares with an earlier record is not there.
+    NoPayload,
 }
 
 /// How often, and where for instance.
@@ -146,7 +149,38 @@ fn check(layout: &Layout, entry: &Entry, file: &str) -> Result<u64, (Problem, St
             format!("{file} at {offset} is {} bytes long", record.length),
         ));
     }
-    Ok(record.payload_len)
+    match &entry.same_as {
+        Some(first) => check_first(layout, first, named),
+        None => Ok(record.payload_len),
+    }
+}
+
+/// Looks at the record whose payload another shares; gives the payload's length.
+fn check_first(
+    layout: &Layout,
+    first: &First,
+    digest: Option<&str>,
+) -> Result<u64, (Problem, String)> {
+    let wrong = |what: String| {
+        let at = format!("{} at {}, of {}", first.warc, first.offset, first.url);
+        (Problem::NoPayload, format!("{at}: {what}"))
+    };
+    let path = layout
+        .warc(&first.warc)
+        .ok_or_else(|| wrong("no such file".to_owned()))?;
+    let record = Reader::open_at(&path, first.offset)
+        .and_then(|mut reader| reader.next(&mut |_| {}))
+        .map_err(|error| wrong(error.to_string()))?
+        .ok_or_else(|| wrong("the file ends before".to_owned()))?;
+    let is = |name, value| record.fields.get(name) == value;
+    let is_it = is("WARC-Type", Some("response"))
+        && is("WARC-Target-URI", Some(&first.url))
+        && is("WARC-Date", Some(&first.ts))
+        && is("WARC-Payload-Digest", digest);
+    match is_it && record.payload == Check::Right {
+        true => Ok(record.payload_len),
+        false => Err(wrong("another record".to_owned())),
+    }
 }
 
 #[cfg(test)]
@@ -236,5 +270,47 @@ mod tests {
         fs::remove_file(&path).unwrap();
         let findings = verify(&layout, &mut |_, _| {}).unwrap();
         assert_eq!(findings.problems[&Problem::NoFile].count, 40);
+    }
+
+    #[test]
+    fn a_payload_stored_once_is_missed_by_all_that_share_it() {
+        let dir = scratch();
+        let body = "the same words. ".repeat(100);
+        let page = |n: u32| {
+            PageBuilder::new(&format!("http://a.test/{n}"))
+                .html(&body)
+                .build()
+        };
+        let layout = store_pages(dir.path(), [page(0)]);
+        let file = fs::read_dir(layout.archive())
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap()
+            .path();
+        store_pages(dir.path(), [page(1), page(2)]);
+        let findings = verify(&layout, &mut |_, _| {}).unwrap();
+        assert!(findings.is_clean(), "{findings:?}");
+        assert_eq!((findings.sound, findings.bytes), (3, 3 * 1_600));
+        let text = fs::read_to_string(layout.ledger()).unwrap();
+        fs::write(
+            layout.ledger(),
+            text.replace(
+                "same_as\":{\"url\":\"http://a.test/0",
+                "same_as\":{\"url\":\"http://a.test/9",
+            ),
+        )
+        .unwrap();
+        let findings = verify(&layout, &mut |_, _| {}).unwrap();
+        assert_eq!(
+            findings.problems[&Problem::NoPayload].count,
+            2,
+            "{findings:?}"
+        );
+        fs::write(layout.ledger(), text).unwrap();
+        fs::remove_file(file).unwrap();
+        let findings = verify(&layout, &mut |_, _| {}).unwrap();
+        let count = |problem| findings.problems[&problem].count;
+        assert_eq!((count(Problem::NoFile), count(Problem::NoPayload)), (1, 2));
     }
 }

@@ -1,7 +1,7 @@
 //! HTML to links and facts in one pass, without a tree.
 //!
 //! Owns the order of things: the tokenizer reads, [`links`] and [`facts`] look at each tag. What is inside `<template>` is
-//! not part of the document: its links are found all the same (a script will show them), its facts are not.
+//! not part of the document: its links are found all the same (a script will show them), its facts and text are not.
 //! It knows no base URL and no scope. Invariant: linear time and memory bounded by the document's. Start at [`read`].
 
 pub mod entities;
@@ -16,6 +16,7 @@ mod scan;
 mod srcset;
 #[cfg(test)]
 mod tests;
+pub mod text;
 pub mod tokens;
 
 use std::borrow::Cow;
@@ -25,6 +26,7 @@ use contract::link::LinkKind;
 use self::facts::Facts;
 use self::links::{Links, RawLink, Standing};
 use self::names::{Attr, Element};
+use self::text::MainText;
 use self::tokens::{Namespace, Syntax, Token, Tokens};
 use crate::watch::{Late, Watch};
 
@@ -65,6 +67,8 @@ impl HtmlOptions {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Said<'a> {
     pub facts: Facts,
+    /// What it is about.
+    pub text: MainText,
     /// The documents within: `srcdoc` attributes, decoded.
     pub frames: Vec<Cow<'a, str>>,
     /// Such documents over [`FRAMES_MAX`].
@@ -74,6 +78,9 @@ pub struct Said<'a> {
 /// Whose text comes next.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum TextOf {
+    /// The document's own.
+    Document,
+    /// An element's that is not shown, or of no meaning here.
     Nothing,
     Title,
     Style,
@@ -95,21 +102,24 @@ pub fn read<'a>(
     let mut said = Said::default();
     let mut links = Links::default();
     let mut templates: u32 = 0;
-    let mut text_of = TextOf::Nothing;
+    let mut text_of = TextOf::Document;
     loop {
         let token = match text_of {
-            TextOf::Nothing => tokens.next_of_note(),
-            _ => tokens.next(),
+            TextOf::Document if templates > 0 || !said.text.wants() => tokens.next_tag_of_note(),
+            TextOf::Document => tokens.next_of_note(),
+            TextOf::Nothing => tokens.next_tag_of_note(),
+            TextOf::Title | TextOf::Style | TextOf::JsonLd => tokens.next(),
         };
         let Some(token) = token else { break };
         watch.look(tokens.position())?;
         match token {
             Token::Start => {
                 links.of_tag(&tokens, templates > 0, &mut |link| found(link, &tokens));
-                text_of = TextOf::Nothing;
+                text_of = TextOf::Document;
                 let tag = tokens.tag();
                 if tag.element != Element::Other {
                     if !tag.foreign() && templates == 0 {
+                        said.text.opens(tag.element);
                         said.facts.of_tag(&tokens, &options.token);
                         if tag.element == Element::Iframe {
                             said.of_frame(&tokens);
@@ -128,14 +138,18 @@ pub fn read<'a>(
                 } else if tag.element == Element::Title && text_of == TextOf::Title {
                     said.facts.title.get_or_insert_default();
                 } else {
+                    if !tag.foreign() && templates == 0 {
+                        said.text.closes(tag.element);
+                    }
                     links.of_end(tag.element);
                 }
-                text_of = TextOf::Nothing;
+                text_of = TextOf::Document;
             }
             Token::Text(text) => {
                 let mut found = |link| found(link, &tokens);
                 match text_of {
-                    TextOf::Nothing => {}
+                    TextOf::Document if templates == 0 => said.text.add(text),
+                    TextOf::Document | TextOf::Nothing => {}
                     TextOf::Title => said.facts.of_title(text),
                     TextOf::Style => {
                         let references = tokens.tag().foreign() || syntax == Syntax::Xml;
@@ -187,6 +201,12 @@ fn text_of_element(tokens: &Tokens<'_>, in_template: bool) -> TextOf {
         {
             TextOf::JsonLd
         }
-        _ => TextOf::Nothing,
+        Element::Script
+        | Element::Style
+        | Element::Textarea
+        | Element::Iframe
+        | Element::Noembed
+        | Element::Noframes => TextOf::Nothing,
+        _ => TextOf::Document,
     }
 }

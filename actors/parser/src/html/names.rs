@@ -91,16 +91,17 @@ fn is(name: &str, known: &str) -> bool {
 
 names! {
     /// An element whose links, text or parsing rules matter.
-    Element, ELEMENTS, 0xfeb4_6cce_881d_336b {
-        A = "a" AnnotationXml = "annotation-xml" Applet = "applet" Area = "area" Audio = "audio" Base = "base"
-        Bgsound = "bgsound" Blockquote = "blockquote" Body = "body" Button = "button" Del = "del" Desc = "desc"
-        Embed = "embed" FeImage = "feimage" Font = "font" ForeignObject = "foreignobject" Form = "form"
-        Frame = "frame" Frameset = "frameset" Html = "html" Iframe = "iframe" Image = "image" Img = "img"
-        Input = "input" Ins = "ins" Link = "link" Math = "math" Meta = "meta" Mi = "mi" Mn = "mn" Mo = "mo" Ms = "ms"
-        Mtext = "mtext" Noembed = "noembed" Noframes = "noframes" Object = "object" Plaintext = "plaintext" Q = "q"
-        Script = "script" Source = "source" Style = "style" Svg = "svg" Table = "table" Tbody = "tbody" Td = "td"
-        Template = "template" Textarea = "textarea" Tfoot = "tfoot" Th = "th" Thead = "thead" Title = "title" Tr = "tr"
-        Track = "track" Use = "use" Video = "video" Xmp = "xmp"
+    Element, ELEMENTS, 0x37bc_22e1_9597_d5f7 {
+        A = "a" AnnotationXml = "annotation-xml" Applet = "applet" Area = "area" Aside = "aside" Audio = "audio"
+        Base = "base" Bgsound = "bgsound" Blockquote = "blockquote" Body = "body" Button = "button" Del = "del"
+        Desc = "desc" Embed = "embed" FeImage = "feimage" Font = "font" Footer = "footer"
+        ForeignObject = "foreignobject" Form = "form" Frame = "frame" Frameset = "frameset" Header = "header"
+        Html = "html" Iframe = "iframe" Image = "image" Img = "img" Input = "input" Ins = "ins" Link = "link"
+        Main = "main" Math = "math" Meta = "meta" Mi = "mi" Mn = "mn" Mo = "mo" Ms = "ms" Mtext = "mtext" Nav = "nav"
+        Noembed = "noembed" Noframes = "noframes" Object = "object" Plaintext = "plaintext" Q = "q" Script = "script"
+        Source = "source" Style = "style" Svg = "svg" Table = "table" Tbody = "tbody" Td = "td" Template = "template"
+        Textarea = "textarea" Tfoot = "tfoot" Th = "th" Thead = "thead" Title = "title" Tr = "tr" Track = "track"
+        Use = "use" Video = "video" Xmp = "xmp"
     }
 }
 

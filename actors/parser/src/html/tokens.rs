@@ -188,17 +188,23 @@ impl<'a> Tokens<'a> {
         reason = "the tag is read between the calls"
     )]
     pub fn next(&mut self) -> Option<Token<'a>> {
-        self.step::<false>()
+        self.step::<false, true>()
     }
 
-    /// The next token that can matter to who wants no text: skips text between tags, unknown elements' end tags, and
-    /// their start tags without a known attribute. The text of elements whose content is no markup is still told.
+    /// The next token that can matter to who knows of an element only what is listed in [`names`](super::names): skips
+    /// unknown elements' end tags, and their start tags without a known attribute.
     pub fn next_of_note(&mut self) -> Option<Token<'a>> {
-        self.step::<true>()
+        self.step::<true, true>()
+    }
+
+    /// As [`Tokens::next_of_note`], and skips text between tags. The text of elements whose content is no markup is
+    /// still told.
+    pub fn next_tag_of_note(&mut self) -> Option<Token<'a>> {
+        self.step::<true, false>()
     }
 
     #[inline(always)]
-    fn step<const OF_NOTE: bool>(&mut self) -> Option<Token<'a>> {
+    fn step<const OF_NOTE: bool, const TEXT: bool>(&mut self) -> Option<Token<'a>> {
         if self.content != Content::Markup
             && let Some(token) = self.raw_text()
         {
@@ -207,7 +213,7 @@ impl<'a> Tokens<'a> {
         loop {
             if *self.bytes.get(self.at)? != b'<' {
                 let end = scan::find(b'<', self.bytes, self.at);
-                if !OF_NOTE {
+                if TEXT {
                     return Some(self.text_to(end.unwrap_or(self.bytes.len())));
                 }
                 self.at = end?;

@@ -111,8 +111,8 @@ impl fmt::Debug for RecordId {
 pub struct Refers<'a> {
     /// One of the profiles, [`SAME_PAYLOAD`] or [`NOT_MODIFIED`].
     pub profile: &'static str,
-    /// Where and when the payload was first met; none where that is not known any more.
-    pub first: Option<(&'a str, Wall)>,
+    /// The target URI and the date of the record that has the payload; none where that is not known any more.
+    pub first: Option<(&'a str, &'a str)>,
 }
 
 /// A record to be written. Fields that are none are left out.
@@ -187,7 +187,7 @@ impl<'a> Record<'a> {
             header.text("WARC-Profile", refers.profile);
             if let Some((uri, date)) = refers.first {
                 header.text("WARC-Refers-To-Target-URI", uri);
-                header.text("WARC-Refers-To-Date", &stamp::iso(date));
+                header.text("WARC-Refers-To-Date", date);
             }
         }
         if let Some(id) = self.concurrent_to {
