@@ -77,7 +77,7 @@ pub(crate) fn stored(crawl: &Path) -> BTreeMap<String, Vec<u8>> {
             !name.to_string_lossy().ends_with(".warc.gz")
         });
         assert_eq!(open.count(), 0, "{at}: files that are not sealed");
-        let mut places = BTreeSet::new();
+        let (mut places, mut whole) = (BTreeSet::new(), Vec::new());
         for path in warc::archives(&folder.join("archive")).unwrap() {
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             for record in warc::Records::open(&path).unwrap() {
@@ -89,18 +89,16 @@ pub(crate) fn stored(crawl: &Path) -> BTreeMap<String, Vec<u8>> {
                     record.offset
                 );
                 let url = record.target().unwrap_or_default().to_owned();
-                if record.kind() == "response" {
-                    assert_eq!(
-                        record.payload_digest(),
-                        Digest::Right,
-                        "{at}: {name} at {}",
-                        record.offset
-                    );
-                    if record.status() == Some(200) {
-                        kept.insert(url.clone(), record.page().unwrap());
-                    }
-                }
                 places.insert((name.clone(), record.offset, record.length, url));
+                whole.push(record);
+            }
+        }
+        warc::resolve(&mut whole).unwrap();
+        for record in whole.iter().filter(|record| record.kind() == "response") {
+            let url = record.target().unwrap_or_default();
+            assert_eq!(record.payload_digest(), Digest::Right, "{at}: {url}");
+            if record.status() == Some(200) {
+                kept.insert(url.to_owned(), record.page().unwrap());
             }
         }
         let ledger = std::fs::read_to_string(folder.join("logs/crawl.jsonl")).unwrap();

@@ -162,9 +162,11 @@ impl Crawl {
         warc::archives(&self.path("archive")).unwrap()
     }
 
-    /// All records of all sealed archives.
+    /// All records of all sealed archives; answers whose payload was there already have it again.
     pub(crate) fn records(&self) -> Vec<Record> {
-        warc::read_all(&self.path("archive")).unwrap()
+        let mut records = warc::read_all(&self.path("archive")).unwrap();
+        warc::resolve(&mut records).unwrap();
+        records
     }
 
     /// How the running crawl stands, as `argiope status` says; none while it cannot be asked.

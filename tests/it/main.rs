@@ -32,6 +32,8 @@ mod drain;
 #[cfg(test)]
 mod drills;
 #[cfg(test)]
+mod duplicates;
+#[cfg(test)]
 mod many_links;
 #[cfg(test)]
 mod memory;

@@ -10,7 +10,6 @@ use kit::log::Entry;
 use kit::nginx::{Nginx, Sites};
 use kit::pages::{Reach, reach};
 use kit::tools::wget_mirror;
-use kit::warc::Records;
 
 use crate::archive;
 use crate::crawl::{CONTACT, Crawl};
@@ -160,31 +159,28 @@ fn answers(
         .map(|site| (nginx.url(site.host, ""), site.host));
     let homes: Vec<(String, &'static str)> = homes.collect();
     let mut kept: BTreeMap<&'static str, BTreeMap<String, Kept>> = BTreeMap::new();
-    for path in crawl.archives() {
-        for record in Records::open(&path).unwrap() {
-            let record = record.unwrap();
-            if record.kind() != "response" {
-                continue;
-            }
-            let url = record.target().unwrap();
-            let found = homes
-                .iter()
-                .find_map(|(home, host)| Some((*host, url.strip_prefix(home)?)));
-            let Some((host, path)) = found else {
-                panic!("{url} is of no site")
-            };
-            let head = record.http().unwrap().0.to_ascii_lowercase();
-            let answer = Kept {
-                status: record.status().unwrap(),
-                html: head.contains("content-type: text/html"),
-                page: record.page().unwrap(),
-            };
-            let before = kept
-                .entry(host)
-                .or_default()
-                .insert(path.to_owned(), answer);
-            assert!(before.is_none(), "{url} is in the archive twice");
+    for record in crawl.records() {
+        if record.kind() != "response" {
+            continue;
         }
+        let url = record.target().unwrap();
+        let found = homes
+            .iter()
+            .find_map(|(home, host)| Some((*host, url.strip_prefix(home)?)));
+        let Some((host, path)) = found else {
+            panic!("{url} is of no site")
+        };
+        let head = record.http().unwrap().0.to_ascii_lowercase();
+        let answer = Kept {
+            status: record.status().unwrap(),
+            html: head.contains("content-type: text/html"),
+            page: record.page().unwrap(),
+        };
+        let before = kept
+            .entry(host)
+            .or_default()
+            .insert(path.to_owned(), answer);
+        assert!(before.is_none(), "{url} is in the archive twice");
     }
     kept
 }

@@ -13,14 +13,14 @@ use serde::{Deserialize, Serialize};
 use crate::ledger::Entry;
 use crate::warc::digest::Digest;
 
-/// Bytes of memory that the table takes, about. A record takes some 250 of them.
-const BYTES_MAX: usize = 8 << 20;
+/// Bytes of memory that the table takes, about. A record takes some 300 of them.
+const BYTES_MAX: usize = 4 << 20;
 /// What a row takes beside its texts.
-const ROW_BYTES: usize = 120;
+const ROW_BYTES: usize = 160;
 /// Shorter bodies are stored again: the revisit's own fields would take as much.
 const BODY_MIN: u64 = 512;
 /// So much of the ledger's end is read to fill the table: it fills it, and takes no time.
-pub const LEDGER_BYTES: u64 = 16 << 20;
+pub const LEDGER_BYTES: u64 = 8 << 20;
 
 /// The record in which a payload was stored first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use kit::audit;
 use kit::log::Entry;
-use kit::warc::{Digest, Records, archives};
+use kit::warc::{Digest, Records, archives, resolve};
 
 use super::Drill;
 use crate::crawl::{Line, json_lines};
@@ -77,15 +77,20 @@ pub(super) fn judge(drill: &Drill, allowed: Allowed) {
 fn records(drill: &Drill) -> BTreeMap<Place, String> {
     let (mut records, mut names) = (BTreeMap::new(), BTreeSet::new());
     for folder in drill.fleet.folders() {
+        let (mut files, mut whole) = (Vec::new(), Vec::new());
         for path in archives(&folder.join("archive")).unwrap() {
             let is_new = names.insert(path.file_name().unwrap().to_owned());
             assert!(is_new, "another node has a file {}", path.display());
             for record in Records::open(&path).unwrap() {
-                let record = record.unwrap();
-                if record.kind() == "response" && record.payload_digest() == Digest::Right {
-                    let url = record.target().unwrap().to_owned();
-                    records.insert((path.clone(), record.offset), url);
-                }
+                files.push(path.clone());
+                whole.push(record.unwrap());
+            }
+        }
+        resolve(&mut whole).unwrap();
+        for (path, record) in files.into_iter().zip(whole) {
+            if record.kind() == "response" && record.payload_digest() == Digest::Right {
+                let url = record.target().unwrap().to_owned();
+                records.insert((path, record.offset), url);
             }
         }
     }

@@ -4,6 +4,7 @@
 //! are right. It knows nothing of indexes or ledgers. Other people's readers of the same files: [`crate::tools`].
 //! Start reading at [`Records`].
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _, Seek as _};
 use std::path::{Path, PathBuf};
@@ -197,6 +198,50 @@ pub fn read_all(folder: &Path) -> Result<Vec<Record>> {
         }
     }
     Ok(all)
+}
+
+/// Makes the answer whole in each revisit of an identical payload (6.7.2): it becomes a response with the body of the record
+/// that it refers to by URL and date. Its block is not what was written any more, so that the block's digest goes.
+///
+/// # Errors
+/// A revisit that refers to no response among `records`, or to one whose payload has another digest.
+pub fn resolve(records: &mut [Record]) -> Result<()> {
+    let mut bodies = BTreeMap::new();
+    for record in records.iter().filter(|record| record.kind() == "response") {
+        let place = (record.target().map(str::to_owned), record.date().to_owned());
+        let body = record.http().map_or(&[][..], |(_, body)| body);
+        bodies.insert(place, body.to_vec());
+    }
+    let same = "http://netpreserve.org/warc/1.1/revisit/identical-payload-digest";
+    for record in records {
+        if record.kind() != "revisit" || record.field("WARC-Profile") != Some(same) {
+            continue;
+        }
+        let target = record.field("WARC-Refers-To-Target-URI");
+        let date = record.field("WARC-Refers-To-Date").unwrap_or_default();
+        let place = (target.map(str::to_owned), date.to_owned());
+        let body = bodies.get(&place).with_context(|| {
+            format!(
+                "{:?} refers to {place:?}, which is not there",
+                record.target()
+            )
+        })?;
+        record.block.extend_from_slice(body);
+        record
+            .fields
+            .retain(|(name, _)| name != "WARC-Block-Digest");
+        for (name, value) in &mut record.fields {
+            if name == "WARC-Type" {
+                *value = "response".to_owned();
+            }
+        }
+        ensure!(
+            record.payload_digest() == Digest::Right,
+            "{:?} refers to {place:?}, whose payload is another",
+            record.target()
+        );
+    }
+    Ok(())
 }
 
 /// The `.warc.gz` files right in `folder`, sorted.
