@@ -15,6 +15,7 @@ use contract::clock::{Chance, Clock};
 use contract::control::{Drain, FetcherReport, FrontierOrder, FrontierReport, Order, Seal};
 use contract::error::chain;
 use contract::fault::FailPlan;
+use contract::halt::Halt;
 use contract::health::Health;
 use contract::keep::Keep;
 use contract::lease::{Bell, Taker};
@@ -149,6 +150,7 @@ impl Generation {
             Arc::<PageGauge>::default(),
         );
         let turns = Turns::new(plan.clock.clone());
+        let halt = Halt::default();
         let (budget, found) = (plan.memory.bodies.clone(), plan.memory.found.clone());
 
         // FRONTIER: answers and never asks. The sum of the slots below is its mailbox.
@@ -242,6 +244,7 @@ impl Generation {
             bell: bell.clone(),
             turns: turns.clone(),
             pulse,
+            halt: halt.clone(),
             wanted,
             taker: Taker::ALONE,
         };
@@ -297,6 +300,7 @@ impl Generation {
             keep: keep.clone(),
             reserve: door("reserve", &frontier, 1),
             turns: turns.clone(),
+            halt,
             fetchers: fetchers
                 .iter()
                 .map(|fetcher| door::<_, FetcherReport>("report", fetcher, 2))

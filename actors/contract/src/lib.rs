@@ -21,6 +21,7 @@ pub mod error;
 pub mod fault;
 pub mod fleet;
 pub mod guarded;
+pub mod halt;
 pub mod health;
 pub mod host;
 pub mod keep;

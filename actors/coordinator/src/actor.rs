@@ -13,6 +13,7 @@ use contract::control::{
     Order,
 };
 use contract::error::ErrorClass;
+use contract::halt::Halt;
 use contract::health::Health;
 use contract::keep::Keep;
 use contract::outbox::{Outbox, Work};
@@ -42,6 +43,8 @@ pub struct Doors {
     /// Where the fetchers wait for what is reserved.
     pub turns: Turns,
     pub fetchers: Vec<Outbox<FetcherReport>>,
+    /// Keeps the fetchers still while the crawl is paused.
+    pub halt: Halt,
     pub pages: Arc<PageGauge>,
     /// Pages of this crawl that other nodes have not settled yet; while there are any it is not done.
     pub elsewhere: Arc<AtomicU64>,
@@ -106,6 +109,10 @@ impl Coordinator {
             };
             let given_up = given_up.map(|answer| answer.map(|gave_up| (forgotten, gave_up)));
             let frontier = doors.report.ask(FrontierReport).await;
+            // Before the fetchers are asked: what they then say is in flight is all that is.
+            if let Ok(Ok(frontier)) = &frontier {
+                doors.halt.set(frontier.paused);
+            }
             let mut fetchers = Vec::with_capacity(doors.fetchers.len());
             for door in &doors.fetchers {
                 fetchers.push(door.ask(FetcherReport).await.unwrap_or_default());
@@ -270,8 +277,16 @@ impl Handler<Work<Order>> for Coordinator {
         let obey = async move {
             let _held = slot;
             match item {
-                Order::Pause => pass_on(&doors, FrontierOrder::Pause, "paused").await,
-                Order::Resume => pass_on(&doors, FrontierOrder::Resume, "running").await,
+                Order::Pause => {
+                    let done = pass_on(&doors, FrontierOrder::Pause, "paused").await?;
+                    doors.halt.set(true);
+                    Ok(done)
+                }
+                Order::Resume => {
+                    let done = pass_on(&doors, FrontierOrder::Resume, "running").await?;
+                    doors.halt.set(false);
+                    Ok(done)
+                }
                 Order::Stop => Ok(vec!["stopping; the same command goes on later".to_owned()]),
                 Order::Add(urls) => add(&doors, urls).await,
             }

@@ -28,6 +28,8 @@ pub(crate) enum Stop {
     Rest,
     /// Another node waits for a host.
     Wanted,
+    /// The crawl is paused.
+    Paused,
     /// No new requests are to be sent, or the running one was cancelled.
     Drained,
     /// This node cannot work.

@@ -153,6 +153,9 @@ impl Run {
             if self.shell.drain.is_cancelled() {
                 return Some(Stop::Drained);
             }
+            if self.shell.doors.halt.is_set() {
+                return Some(Stop::Paused);
+            }
             // Every lease brings something, or two nodes could hand a host to and fro.
             if position > 0 && self.shell.doors.wanted.take(self.shell.clock.boot()) {
                 return Some(Stop::Wanted);

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use contract::cause::Cancel;
 use contract::clock::{Boot, Clock};
+use contract::halt::Halt;
 use contract::health::{Fault, FaultKind, Health};
 use contract::host::{Host, Origin};
 use contract::lease::{Bell, Claim, EnterAddress, Extend, Release, Schedule, Taker, Visit};
@@ -46,6 +47,8 @@ pub struct Doors {
     pub turns: Turns,
     /// Whether leases still hold as far as the frontier can be asked.
     pub pulse: Pulse,
+    /// Whether the crawl is paused.
+    pub halt: Halt,
     /// Whether another node waits for one of this node's leases.
     pub wanted: Wanted,
     /// Which of the node's fetchers this is.

@@ -57,6 +57,10 @@ impl Run {
                 ready = ready => ready,
                 _ = shell.drain.cancelled() => return Err(Stop::Drained),
             };
+            // With the permit in hand, so that what is in flight is all that is still to come.
+            if shell.doors.halt.is_set() {
+                return Err(Stop::Paused);
+            }
             // Waiting for them may have used the lease up. More of it is asked for without holding anything.
             if !self.hold.covers(longest) {
                 continue;

@@ -519,6 +519,28 @@ async fn a_lease_that_another_node_waits_for_goes_back_when_its_page_is_done() {
 }
 
 #[actix::test]
+async fn a_pause_ends_a_lease_before_its_next_request() {
+    let halt = contract::halt::Halt::default();
+    let order = halt.clone();
+    let site = Site::start(move |path, _| {
+        if path == "/a" {
+            order.set(true);
+        }
+        page("x")
+    })
+    .await;
+    let mut bench = Bench::new(&site);
+    bench.ring.halt = halt.clone();
+    bench.fetch(&site, &["/a", "/b", "/c"]).await;
+    assert_eq!(site.paths(), ["/robots.txt", "/a"]);
+    assert_eq!(bench.released(), Some(1));
+    halt.set(false);
+    bench.ring.log.lock().unwrap().releases.clear();
+    bench.fetch(&site, &["/b", "/c"]).await;
+    assert_eq!(bench.released(), Some(2));
+}
+
+#[actix::test]
 async fn a_lease_is_extended_when_a_third_is_used() {
     let clock = Clock::manual(Wall(0));
     let hand = clock.clone();

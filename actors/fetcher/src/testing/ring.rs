@@ -10,6 +10,7 @@ use contract::admit::FrontierError;
 use contract::beacon::{Beacon, Died};
 use contract::clock::Clock;
 use contract::crawl::CrawlConfig;
+use contract::halt::Halt;
 use contract::health::Health;
 use contract::host::Host;
 use contract::lease::{
@@ -179,6 +180,7 @@ pub(crate) struct Ring {
     pub(crate) bytes: ByteBudget,
     pub(crate) health: Health,
     pub(crate) bell: Bell,
+    pub(crate) halt: Halt,
     pub(crate) wanted: Wanted,
     /// Unlimited unless a test limits them.
     pub(crate) turns: Turns,
@@ -205,6 +207,7 @@ impl Ring {
             bytes: ByteBudget::new(64 << 20),
             health: Health::default(),
             bell: Bell::new(1),
+            halt: Halt::default(),
             wanted: Wanted::default(),
             turns,
             died,
@@ -255,6 +258,7 @@ impl Ring {
             bell: self.bell.clone(),
             turns: self.turns.clone(),
             pulse: Pulse::always(),
+            halt: self.halt.clone(),
             wanted: self.wanted.clone(),
             taker: Taker::ALONE,
         }
