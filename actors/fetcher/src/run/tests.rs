@@ -520,17 +520,17 @@ async fn a_lease_that_another_node_waits_for_goes_back_when_its_page_is_done() {
 
 #[actix::test]
 async fn a_pause_ends_a_lease_before_its_next_request() {
-    let halt = contract::halt::Halt::default();
-    let order = halt.clone();
+    let order = std::sync::Arc::new(std::sync::OnceLock::<contract::halt::Halt>::new());
+    let given = order.clone();
     let site = Site::start(move |path, _| {
         if path == "/a" {
-            order.set(true);
+            given.get().unwrap().set(true);
         }
         page("x")
     })
     .await;
-    let mut bench = Bench::new(&site);
-    bench.ring.halt = halt.clone();
+    let bench = Bench::new(&site);
+    let halt = order.get_or_init(|| bench.ring.halt.clone());
     bench.fetch(&site, &["/a", "/b", "/c"]).await;
     assert_eq!(site.paths(), ["/robots.txt", "/a"]);
     assert_eq!(bench.released(), Some(1));
