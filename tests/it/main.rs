@@ -34,6 +34,8 @@ mod drills;
 #[cfg(test)]
 mod duplicates;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod many_links;
 #[cfg(test)]
 mod memory;

@@ -46,7 +46,7 @@ outcomes! {
     ClientError = "client_error", PERMANENT;
     /// Answered with 408, 425, 429 or 5xx at the last try; in the archive.
     ServerError = "server_error", TRANSIENT;
-    /// Longer than the body limit: kept cut, marked `WARC-Truncated: length`.
+    /// Longer than the body limit: kept cut, marked `WARC-Truncated: length`; of a body that is declared to be longer nothing is read.
     TooLarge = "too_large", PERMANENT;
     /// The body ended early at the last try too: kept, marked `WARC-Truncated: disconnect` or `time`.
     Truncated = "truncated", TRANSIENT;

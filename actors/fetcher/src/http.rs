@@ -29,6 +29,10 @@ use crate::error::FetchError;
 use crate::gather::{Gather, SpillDir};
 use crate::lines::Lines;
 
+/// After so many pieces the clock is looked at, though the next one has come already: a body of crumbs that come
+/// faster than they are taken would never be waited for, and so outlast every limit of time.
+const PIECES_UNTIMED: u32 = 128;
+
 /// What exchanges of one fetcher share.
 #[derive(Clone, Debug)]
 pub(crate) struct Exchanger {
@@ -67,10 +71,33 @@ pub(crate) struct Ask<'a> {
     pub(crate) cancel: &'a Cancel,
     /// The lease's end: nothing is sent and nothing is read after it.
     pub(crate) not_after: Boot,
-    /// Bytes of the body that are kept.
-    pub(crate) body_max: u64,
+    pub(crate) wanted: Wanted,
     /// The request's reserve of the byte budget.
     pub(crate) held: Reservation,
+}
+
+/// How much of a body is of use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wanted {
+    /// All of it, up to so many bytes. Of one that is declared to be longer nothing is read.
+    Whole(u64),
+    /// So many bytes at its start, however long it is.
+    Start(u64),
+}
+
+impl Wanted {
+    fn bytes(self) -> u64 {
+        match self {
+            Self::Whole(bytes) | Self::Start(bytes) => bytes,
+        }
+    }
+
+    fn refuses(self, declared: Option<u64>) -> bool {
+        match self {
+            Self::Whole(bytes) => declared.is_some_and(|length| length > bytes),
+            Self::Start(_) => false,
+        }
+    }
 }
 
 /// An answer of which at least the head came.
@@ -106,15 +133,24 @@ impl Exchanger {
         let head_after = self.clock.boot().since(sent);
 
         let mut body = Gather::new(self.budget.clone(), ask.held, self.spill.clone());
+        let refused = ask.wanted.refuses(response.content_length());
         let mut ended = Ended {
-            cut: None,
+            cut: refused.then_some(Cut::Length),
             problem: None,
         };
+        let mut pieces = 0_u32;
         while ended.cut.is_none() {
-            match self.chunk(&mut response, ask.cancel, whole).await {
+            pieces += 1;
+            let next = if pieces.is_multiple_of(PIECES_UNTIMED) && whole.over(&self.clock).is_some()
+            {
+                Err(FetchError::deadline(whole.layer))
+            } else {
+                self.chunk(&mut response, ask.cancel, whole).await
+            };
+            match next {
                 Ok(None) => break,
                 Ok(Some(mut chunk)) => {
-                    let room = ask.body_max.saturating_sub(body.len());
+                    let room = ask.wanted.bytes().saturating_sub(body.len());
                     if chunk.len() as u64 > room {
                         ended.cut = Some(Cut::Length);
                         chunk.truncate(usize::try_from(room).unwrap_or(usize::MAX));

@@ -25,7 +25,7 @@ use crate::config::ConfigError;
 use crate::dns::{Dns, DnsSetupError};
 use crate::error::FetchError;
 use crate::gather::SpillDir;
-use crate::http::{Answered, Ask, Exchanger, Times};
+use crate::http::{Answered, Ask, Exchanger, Times, Wanted};
 use crate::lines::Lines;
 use crate::run::{may_dial, redirect_target};
 use crate::settings::Settings;
@@ -122,7 +122,7 @@ pub async fn fetch(parts: Parts, url: &Url) -> Result<Document, OnceError> {
             page,
             cancel: &Cancel::new(),
             not_after: page.at,
-            body_max: BODY_BYTES_MAX,
+            wanted: Wanted::Start(BODY_BYTES_MAX),
             held: exchanger.budget.reserve().await,
         };
         let answered = exchanger.run(&mould.cast()?, ask).await.map_err(failed)?;

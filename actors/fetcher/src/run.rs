@@ -34,7 +34,7 @@ use tracing::{debug, warn};
 use crate::error::FetchError;
 use crate::events;
 use crate::holding::{Holding, Stop};
-use crate::http::Answered;
+use crate::http::{Answered, Wanted};
 use crate::judge::{Facts, HostNext, Next, Standing, given_up, judge, strikes_after};
 use crate::lines::Lines;
 use crate::shell::{Shell, Taken};
@@ -297,7 +297,9 @@ impl Run {
         let mut hops = turn.queued.hops;
         loop {
             let url = turn.url.clone();
-            let result = self.request(&url, pause, &mut turn.begun, body_max).await?;
+            let result = self
+                .request(&url, pause, &mut turn.begun, Wanted::Whole(body_max))
+                .await?;
             tries_here = tries_here.saturating_add(1);
             let mut facts = Facts::of(&result, self.shell.clock.wall().millis());
             if let Some(target) = result

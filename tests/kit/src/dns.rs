@@ -4,6 +4,7 @@
 //! is counted by name and type, so that a test can see what a cache saved and what it let go.
 //! The wire format (RFC 1035, section 4) is in `wire.rs`; start reading at [`Reply`].
 
+mod forged;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use tokio::task::JoinSet;
 
 use crate::loopback;
 use crate::serving::Serving;
+pub use forged::Forgery;
 use wire::{Code, Question};
 
 /// What a name answers.
@@ -37,6 +39,12 @@ pub enum Reply {
     OverTcp(Vec<IpAddr>),
     /// Another name, which is then answered as it is.
     Alias(String),
+    /// A lie.
+    Forged(Forgery),
+    /// These, one after the other; the last one stays.
+    InTurn(Vec<Reply>),
+    /// This, to be kept for so many seconds.
+    Kept(u32, Box<Reply>),
 }
 
 /// Which names there are. A name that is not set is answered as its longest suffix that is; else it does not exist.
@@ -208,7 +216,7 @@ async fn serve_udp(socket: UdpSocket, shared: Arc<Shared>) {
         let Ok((length, peer)) = socket.recv_from(&mut message).await else {
             continue;
         };
-        if let Some(answer) = shared.answer(&message[..length], false) {
+        for answer in shared.answers(&message[..length], false) {
             // A client that has closed its socket needs no answer.
             let _ = socket.send_to(&answer, peer).await;
         }
@@ -236,7 +244,7 @@ async fn converse(mut stream: TcpStream, shared: Arc<Shared>) -> io::Result<()> 
         let length = stream.read_u16().await?;
         let mut message = vec![0; usize::from(length)];
         stream.read_exact(&mut message).await?;
-        if let Some(answer) = shared.answer(&message, true) {
+        for answer in shared.answers(&message, true) {
             let length = u16::try_from(answer.len()).map_err(io::Error::other)?;
             stream
                 .write_all(&[&length.to_be_bytes()[..], &answer].concat())
@@ -246,16 +254,31 @@ async fn converse(mut stream: TcpStream, shared: Arc<Shared>) -> io::Result<()> 
 }
 
 impl Shared {
-    /// The answer to a message; `None` for silence, and for what is no question.
-    fn answer(&self, message: &[u8], tcp: bool) -> Option<Vec<u8>> {
-        let question = Question::read(message)?;
-        *lock(&self.counts)
-            .entry((question.name.clone(), question.kind))
-            .or_default() += 1;
+    /// The answers to a message; none for silence, and for what is no question.
+    fn answers(&self, message: &[u8], tcp: bool) -> Vec<Vec<u8>> {
+        let Some(question) = Question::read(message) else {
+            return Vec::new();
+        };
+        let asked = {
+            let mut counts = lock(&self.counts);
+            let asked = counts
+                .entry((question.name.clone(), question.kind))
+                .or_default();
+            *asked += 1;
+            *asked
+        };
         let zone = lock(&self.zone);
         let mut name = question.name.clone();
         let mut alias = None;
+        let mut ttl_s = zone.ttl_s;
         let mut reply = zone.reply(&name);
+        if let Reply::InTurn(replies) = reply {
+            let now = replies.get(asked - 1).or(replies.last());
+            reply = now.cloned().unwrap_or(Reply::Failure);
+        }
+        if let Reply::Kept(seconds, kept) = reply {
+            (ttl_s, reply) = (seconds, *kept);
+        }
         // One step, as a resolver that already knows the target gives it.
         if let Reply::Alias(target) = reply {
             reply = zone.reply(&target);
@@ -263,16 +286,20 @@ impl Shared {
             alias = Some(target);
         }
         let answer = |code, addresses: &[IpAddr]| {
-            question.answer(code, alias.as_deref(), addresses, zone.ttl_s)
+            vec![question.answer(code, alias.as_deref(), addresses, ttl_s)]
         };
         match reply {
-            Reply::Addresses(addresses) => Some(answer(Code::NoError, &addresses)),
-            Reply::OwnAddress => Some(answer(Code::NoError, &[loopback::address_of(&name).into()])),
-            Reply::NoSuchName => Some(answer(Code::NoSuchName, &[])),
-            Reply::Failure | Reply::Alias(_) => Some(answer(Code::Failure, &[])),
-            Reply::Silence => None,
-            Reply::OverTcp(addresses) if tcp => Some(answer(Code::NoError, &addresses)),
-            Reply::OverTcp(_) => Some(question.truncated()),
+            Reply::Addresses(addresses) => answer(Code::NoError, &addresses),
+            Reply::OwnAddress => answer(Code::NoError, &[loopback::address_of(&name).into()]),
+            Reply::NoSuchName => answer(Code::NoSuchName, &[]),
+            // Replies within replies are not answered further than this.
+            Reply::Failure | Reply::Alias(_) | Reply::InTurn(_) | Reply::Kept(..) => {
+                answer(Code::Failure, &[])
+            }
+            Reply::Silence => Vec::new(),
+            Reply::OverTcp(addresses) if tcp => answer(Code::NoError, &addresses),
+            Reply::OverTcp(_) => vec![question.truncated()],
+            Reply::Forged(forgery) => forgery.messages(&question, ttl_s, tcp),
         }
     }
 }

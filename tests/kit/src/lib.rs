@@ -9,6 +9,7 @@ pub mod answer;
 pub mod audit;
 pub mod dns;
 pub mod files;
+pub mod hostile;
 pub mod log;
 pub mod loopback;
 pub mod nginx;

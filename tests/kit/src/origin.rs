@@ -316,7 +316,7 @@ impl Drop for Ending<'_> {
 }
 
 /// Reads up to the empty line that ends a head; `None` when the client left before it began another.
-async fn read_head<S: AsyncRead + Unpin>(
+pub(crate) async fn read_head<S: AsyncRead + Unpin>(
     stream: &mut S,
     read: &mut Vec<u8>,
 ) -> io::Result<Option<String>> {

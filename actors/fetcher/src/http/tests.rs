@@ -71,7 +71,7 @@ impl Bench {
             page: Deadline::new(clock, Layer::Page, Duration::from_secs(60)),
             cancel: &self.cancel,
             not_after: clock.boot().after(Duration::from_secs(90)),
-            body_max: BODY_MAX,
+            wanted: Wanted::Whole(BODY_MAX),
             held: self.exchanger.budget.reserve().await,
         };
         self.exchanger.run(&self.client, ask).await
@@ -189,12 +189,14 @@ async fn names_and_passwords_are_not_sent() {
 
 #[tokio::test]
 async fn a_body_over_the_limit_is_kept_cut() {
-    let site = Site::start(|path, _| {
-        page(&"x".repeat(if path == "/long" {
-            3_000_001
-        } else {
-            3_000_000
-        }))
+    let site = Site::start(|path, _| match path {
+        "/declared" => page(&"x".repeat(3_000_001)),
+        "/long" => vec![
+            send("HTTP/1.1 200 OK\r\n\r\n"),
+            send(&"x".repeat(3_000_001)),
+            Act::Close,
+        ],
+        _ => page(&"x".repeat(3_000_000)),
     })
     .await;
     let bench = Bench::new();
@@ -209,7 +211,13 @@ async fn a_body_over_the_limit_is_kept_cut() {
         (BODY_MAX, Some(Cut::Length))
     );
     assert!(cut.problem.is_none() && cut.exchange.body.chunks().is_none());
-    drop((whole, cut));
+    let declared = bench.get(&site.url("/declared")).await.unwrap();
+    assert_eq!(
+        (declared.exchange.body.len(), declared.exchange.cut),
+        (0, Some(Cut::Length)),
+        "nothing of what is too long is read"
+    );
+    drop((whole, cut, declared));
     assert_eq!(bench.exchanger.budget.held(), 0);
 }
 
@@ -362,7 +370,7 @@ async fn a_connection_that_stands_after_the_lease_carries_nothing() {
         page: Deadline::new(clock, Layer::Page, Duration::from_secs(60)),
         cancel: &bench.cancel,
         not_after: Boot(clock.boot().0 - 1),
-        body_max: BODY_MAX,
+        wanted: Wanted::Whole(BODY_MAX),
         held: bench.exchanger.budget.reserve().await,
     };
     let error = bench.exchanger.run(&bench.client, ask).await.unwrap_err();

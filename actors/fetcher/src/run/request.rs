@@ -21,7 +21,7 @@ use crate::address::Dial;
 use crate::clients::HostClient;
 use crate::error::FetchError;
 use crate::holding::Stop;
-use crate::http::{Answered, Ask};
+use crate::http::{Answered, Ask, Wanted};
 use crate::lines::Lines;
 use crate::shell::Taken;
 
@@ -41,7 +41,7 @@ impl Run {
         url: &Url,
         pause: Duration,
         begun: &mut Begun,
-        body_max: u64,
+        wanted: Wanted,
     ) -> Result<Result<Answered, FetchError>, Stop> {
         let shell = self.shell.clone();
         let longest = self.hold.longest(shell.exchanger.times.answer);
@@ -99,7 +99,7 @@ impl Run {
             page,
             cancel: &shell.stop,
             not_after,
-            body_max,
+            wanted,
             held,
         };
         let result = {

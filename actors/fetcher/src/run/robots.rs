@@ -25,7 +25,7 @@ use super::Run;
 use super::request::redirect_target;
 use crate::error::FetchError;
 use crate::holding::Stop;
-use crate::http::Answered;
+use crate::http::{Answered, Wanted};
 use crate::judge::Facts;
 use crate::rights::SiteRights;
 use crate::robots::{BODY_MAX, Robots, Rules};
@@ -263,12 +263,12 @@ impl Run {
         let mut hops = 0;
         loop {
             let mut begun = self.nothing_begun();
-            let body_max = BODY_MAX as u64 + 1;
+            let wanted = Wanted::Start(BODY_MAX as u64 + 1);
             let result = if Host::of(&url).as_ref() == Some(&self.hold.host) {
-                self.request(&url, Duration::ZERO, &mut begun, body_max)
+                self.request(&url, Duration::ZERO, &mut begun, wanted)
                     .await?
             } else {
-                self.elsewhere(&url, &mut begun, body_max).await?
+                self.elsewhere(&url, &mut begun, wanted).await?
             };
             let began = begun.began;
             let answered = match result {

@@ -15,6 +15,7 @@ use contract::page::{Fate, Place, Verdict};
 use super::Run;
 use super::robots::{GOOD_FOR, decoded};
 use crate::holding::Stop;
+use crate::http::Wanted;
 use crate::judge::Facts;
 use crate::rights::SiteRights;
 use crate::shell::Good;
@@ -42,7 +43,7 @@ impl Run {
         };
         let mut begun = self.nothing_begun();
         let answered = match self
-            .request(&url, Duration::ZERO, &mut begun, BODY_MAX)
+            .request(&url, Duration::ZERO, &mut begun, Wanted::Start(BODY_MAX))
             .await?
         {
             Ok(answered) => answered,

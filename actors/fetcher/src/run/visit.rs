@@ -17,7 +17,7 @@ use tracing::warn;
 use super::{Begun, Run};
 use crate::error::FetchError;
 use crate::holding::Stop;
-use crate::http::Answered;
+use crate::http::{Answered, Wanted};
 use crate::judge::{Facts, is_strike, strikes_after};
 
 /// About so long a holder waits for another host.
@@ -34,7 +34,7 @@ impl Run {
         &mut self,
         url: &Url,
         begun: &mut Begun,
-        body_max: u64,
+        wanted: Wanted,
     ) -> Result<Result<Answered, FetchError>, Stop> {
         let Some(host) = Host::of(url) else {
             return Ok(Err(FetchError::InvalidUrl(url.to_string())));
@@ -46,7 +46,7 @@ impl Run {
             let from = self.shell.clock.boot();
             let wait = match self.visit(&host).await? {
                 Visited::Granted(lease) => {
-                    let visited = self.visited((lease, from), url, begun, body_max);
+                    let visited = self.visited((lease, from), url, begun, wanted);
                     match visited.await {
                         // Its address had no room.
                         Err(Stop::Rest) => ASK_EVERY,
@@ -88,13 +88,13 @@ impl Run {
         (lease, from): (Lease, Boot),
         url: &Url,
         begun: &mut Begun,
-        body_max: u64,
+        wanted: Wanted,
     ) -> Result<Result<Answered, FetchError>, Stop> {
         let mut visit = Self::new(self.shell.clone(), lease, from);
         // This host sends nothing meanwhile: where both are at one address, they count there once.
         visit.counted = self.counted;
         let ended = {
-            let request = pin!(visit.as_visitor(url, begun, body_max));
+            let request = pin!(visit.as_visitor(url, begun, wanted));
             self.hold.meanwhile(request).await
         };
         let stop = ended.as_ref().err().copied();
@@ -110,12 +110,12 @@ impl Run {
         &mut self,
         url: &Url,
         begun: &mut Begun,
-        body_max: u64,
+        wanted: Wanted,
     ) -> Result<Result<Answered, FetchError>, Stop> {
         if let Err(error) = self.enter(url).await? {
             return Ok(Err(error));
         }
-        let result = self.request(url, Duration::ZERO, begun, body_max).await?;
+        let result = self.request(url, Duration::ZERO, begun, wanted).await?;
         let facts = Facts::of(&result, self.shell.clock.wall().millis());
         let strikes = strikes_after(self.hold.strikes, &facts, self.shell.clock.wall());
         self.hold.strikes = strikes;

@@ -114,6 +114,36 @@ impl Question {
         message
     }
 
+    /// An answer with just these records, and these additional ones.
+    pub(super) fn with_records(
+        &self,
+        answers: impl IntoIterator<Item = Record>,
+        additional: impl IntoIterator<Item = Record>,
+    ) -> Vec<u8> {
+        let push = |message: &mut Vec<u8>, record: Record| {
+            push_record(
+                message,
+                &record.owner,
+                record.kind,
+                record.ttl_s,
+                &record.data,
+            );
+        };
+        let mut message = self.header(Code::NoError, false, 0, 0);
+        let (mut count, mut beside) = (0u16, 0u16);
+        for record in answers {
+            push(&mut message, record);
+            count += 1;
+        }
+        for record in additional {
+            push(&mut message, record);
+            beside += 1;
+        }
+        message[6..8].copy_from_slice(&count.to_be_bytes());
+        message[10..12].copy_from_slice(&beside.to_be_bytes());
+        message
+    }
+
     /// The wish to be asked again over TCP.
     pub(super) fn truncated(&self) -> Vec<u8> {
         self.header(Code::NoError, true, 0, 0)
@@ -131,6 +161,40 @@ impl Question {
         message.extend([0, 0]);
         message.extend(&self.bytes);
         message
+    }
+}
+
+/// A record of an answer.
+pub(super) struct Record {
+    owner: Vec<u8>,
+    kind: u16,
+    ttl_s: u32,
+    data: Vec<u8>,
+}
+
+impl Record {
+    /// An address of `owner`; of the name that was asked for where none is given.
+    pub(super) fn address(owner: Option<&str>, address: IpAddr, ttl_s: u32) -> Self {
+        let (kind, data) = match address {
+            IpAddr::V4(v4) => (1, v4.octets().to_vec()),
+            IpAddr::V6(v6) => (28, v6.octets().to_vec()),
+        };
+        Self {
+            owner: owner.map_or_else(|| TO_QUESTION.to_vec(), name_bytes),
+            kind,
+            ttl_s,
+            data,
+        }
+    }
+
+    /// That `owner` is another name for `target`.
+    pub(super) fn alias(owner: Option<&str>, target: &str, ttl_s: u32) -> Self {
+        Self {
+            owner: owner.map_or_else(|| TO_QUESTION.to_vec(), name_bytes),
+            kind: 5,
+            ttl_s,
+            data: name_bytes(target),
+        }
     }
 }
 
