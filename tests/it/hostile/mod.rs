@@ -12,6 +12,7 @@ mod heads;
 mod names;
 mod redirects;
 mod time;
+mod tls;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};

@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
+};
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned};
@@ -21,9 +24,23 @@ pub const ZONE: &str = "zoo.test";
 pub struct Authority {
     authority_pem: String,
     authority: CertificateDer<'static>,
+    issuer: Issuer<'static, KeyPair>,
     server_pem: String,
     server: CertificateDer<'static>,
     key: KeyPair,
+}
+
+/// What is wrong with a server's certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// Its time is over.
+    Expired,
+    /// Its time has not begun.
+    NotYet,
+    /// It is for another host.
+    OtherName,
+    /// Nobody but the server itself has signed it.
+    SelfSigned,
 }
 
 /// The certificates as files, for programs.
@@ -58,6 +75,7 @@ impl Authority {
         Ok(Self {
             authority_pem: authority.pem(),
             authority: authority.der().clone(),
+            issuer,
             server_pem: server.pem(),
             server: server.der().clone(),
             key,
@@ -87,13 +105,33 @@ impl Authority {
     /// # Errors
     /// When the TLS library refuses the certificate.
     pub fn server(&self) -> Result<Arc<ServerConfig>> {
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key.serialize_der()));
-        let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_single_cert(vec![self.server.clone()], key)?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Arc::new(config))
+        config_of(self.server.clone(), &self.key)
+    }
+
+    /// The same under a certificate for `*.zoo.test` with this flaw.
+    ///
+    /// # Errors
+    /// When no key can be made or the TLS library refuses the certificate.
+    pub fn flawed(&self, flaw: Flaw) -> Result<Arc<ServerConfig>> {
+        let name = match flaw {
+            Flaw::OtherName => "*.elsewhere.test".to_owned(),
+            Flaw::Expired | Flaw::NotYet | Flaw::SelfSigned => format!("*.{ZONE}"),
+        };
+        let mut params = CertificateParams::new(vec![name])?;
+        match flaw {
+            Flaw::Expired => {
+                params.not_before = date_time_ymd(2019, 1, 1);
+                params.not_after = date_time_ymd(2020, 1, 1);
+            }
+            Flaw::NotYet => params.not_before = date_time_ymd(2999, 1, 1),
+            Flaw::OtherName | Flaw::SelfSigned => {}
+        }
+        let key = KeyPair::generate()?;
+        let certificate = match flaw {
+            Flaw::SelfSigned => params.self_signed(&key)?,
+            _ => params.signed_by(&key, &self.issuer)?,
+        };
+        config_of(certificate.der().clone(), &key)
     }
 
     /// Asks a server on loopback for a page and returns its answer; the server must be one of this authority's.
@@ -119,6 +157,16 @@ impl Authority {
         let _ = stream.read_to_end(&mut bytes)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
+}
+
+fn config_of(certificate: CertificateDer<'static>, key: &KeyPair) -> Result<Arc<ServerConfig>> {
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
 }
 
 #[cfg(test)]
