@@ -27,7 +27,8 @@ use http::{HeaderMap, StatusCode, Version};
 use parser::charset;
 use parser::config::ParserConfig;
 use parser::distinct::Distinct;
-use parser::html::tokens::{Syntax, Tokens};
+use parser::html::text::MainText;
+use parser::html::tokens::{Syntax, Token as Piece, Tokens};
 use parser::html::{HtmlOptions, read};
 use parser::reader::{Reader, Rules};
 use parser::resolve::Resolver;
@@ -130,6 +131,16 @@ fn measure(directory: &str, documents: &[Vec<u8>]) {
         let mut tokens = Tokens::new(text);
         while tokens.next_tag_of_note().is_some() {}
     });
+    let main_text = time(&texts, |text| {
+        let mut tokens = Tokens::new(text);
+        let mut main = MainText::default();
+        while let Some(token) = tokens.next_of_note() {
+            if let Piece::Text(text) = token {
+                main.add(text);
+            }
+        }
+        black_box(main.simhash());
+    });
     let links = time(&texts, |text| {
         all = 0;
         black_box(
@@ -185,11 +196,12 @@ fn measure(directory: &str, documents: &[Vec<u8>]) {
     let kb = documents.iter().map(Vec::len).sum::<usize>() as f64 / 1e3 / count;
     println!(
         "{directory}: {} pages of {kb:.1} kB, {:.0} distinct links\n  µs a page: charset {decode:.1}, tokens {tokens:.1}, \
-         links and facts {:.1}, dedupe {:.1}, resolve {:.1}; the reader with scope and fingerprints {whole:.1}, \
+         main text {:.1}, links and facts {:.1}, dedupe {:.1}, resolve {:.1}; the reader with scope and fingerprints {whole:.1}, \
          for 40 kB {:.1}",
         documents.len(),
         distinct as f64 / f64::from(gatherings),
-        links - tokens,
+        main_text - tokens,
+        links - main_text,
         gathered - links,
         resolved - gathered,
         whole * 40.0 / kb,
