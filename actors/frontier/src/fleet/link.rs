@@ -16,7 +16,6 @@ use redis::aio::{
     ConnectionLike, ConnectionManager, ConnectionManagerConfig, MultiplexedConnection, SendError,
 };
 use redis::cluster::ClusterClientBuilder;
-use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
 use redis::io::tcp::TcpSettings;
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
@@ -26,6 +25,7 @@ use redis::{
 };
 
 use super::address::{Address, Server, Topology};
+use super::clustered::Clustered;
 
 /// An answer that takes longer is lost. Longer than the longest script and a failover.
 pub const ANSWER: Duration = Duration::from_secs(15);
@@ -81,7 +81,7 @@ impl Breaks {
 #[derive(Clone)]
 enum Way {
     One(ConnectionManager),
-    Cluster(ClusterConnection),
+    Cluster(Clustered),
     Named(Named),
     #[cfg(test)]
     Failing(super::failing::Failing),
@@ -152,8 +152,7 @@ impl Link {
         let answer = match &mut self.way {
             Way::Cluster(conn) => {
                 let owner = SingleNodeRoutingInfo::SpecificNode(Route::new(slot, SlotAddr::Master));
-                conn.route_command(info, RoutingInfo::SingleNode(owner))
-                    .await?
+                conn.route(info, RoutingInfo::SingleNode(owner)).await?
             }
             _ => info.query_async(self).await?,
         };
@@ -223,7 +222,8 @@ async fn cluster(
     if let Some(certificates) = certificates {
         builder = builder.certs(certificates);
     }
-    Ok(Way::Cluster(builder.build()?.get_async_connection().await?))
+    let clustered = Clustered::open(builder.build()?, breaks.clone()).await?;
+    Ok(Way::Cluster(clustered))
 }
 
 async fn named(
@@ -477,6 +477,28 @@ mod tests {
             processes.insert(link.identity(slot).await.unwrap());
         }
         assert_eq!(processes.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_cluster_that_said_nothing_for_long_is_asked_by_another_connection() {
+        let cluster = RedisCluster::start(3, 0).unwrap();
+        let one = cluster.urls()[0].replace("redis://", "redis+cluster://");
+        let mut link = open(&one, None).await.unwrap();
+        assert_eq!(shards(&mut link).await, 4);
+        let breaks = link.breaks();
+        (0..3).for_each(|n| cluster.node(n).freeze().unwrap());
+        let patience = Duration::from_millis(100);
+        let began = tokio::time::Instant::now();
+        while began.elapsed() < super::super::clustered::STILL + patience {
+            let asked = tokio::time::timeout(patience, link.identity(0)).await;
+            assert!(asked.is_err(), "nobody can have answered: {asked:?}");
+            assert_eq!(link.breaks(), breaks, "nor taken a new connection");
+        }
+        (0..3).for_each(|n| cluster.node(n).thaw().unwrap());
+        assert_eq!(shards(&mut link).await, 4);
+        assert_eq!(link.breaks(), breaks + 1);
+        assert_eq!(shards(&mut link).await, 4);
+        assert_eq!(link.breaks(), breaks + 1, "it answers: it stays");
     }
 
     #[tokio::test]

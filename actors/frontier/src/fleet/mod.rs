@@ -17,6 +17,7 @@
 //! | `{argiope}:n:<node>` STRING, PX | 16 bytes that tell apart processes of one name, then its status |
 
 pub mod address;
+mod clustered;
 pub mod configs;
 pub mod course;
 pub mod crawls;
