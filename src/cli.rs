@@ -195,13 +195,9 @@ pub struct CrawlArgs {
     pub machine: MachineFlags,
 }
 
-/// What belongs to this process, whatever it crawls.
+/// Whom this process may dial, and how it finds and trusts him.
 #[derive(Debug, Args)]
-pub struct MachineFlags {
-    /// A TOML file of settings; flags win over environment, environment over file
-    #[arg(long, value_name = "FILE", env = "ARGIOPE_CONFIG")]
-    pub config: Option<PathBuf>,
-
+pub struct NetworkFlags {
     /// Allow private or loopback addresses of this network, say 127.0.0.0/8 (repeatable, or with commas between)
     #[arg(
         long,
@@ -230,6 +226,17 @@ pub struct MachineFlags {
         env = "ARGIOPE_CA"
     )]
     pub ca: Option<PathBuf>,
+}
+
+/// What belongs to this process, whatever it crawls.
+#[derive(Debug, Args)]
+pub struct MachineFlags {
+    /// A TOML file of settings; flags win over environment, environment over file
+    #[arg(long, value_name = "FILE", env = "ARGIOPE_CONFIG")]
+    pub config: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub network: NetworkFlags,
 
     /// Fetchers, each with its own thread, connections and resolver [default: one a core]
     #[arg(

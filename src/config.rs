@@ -211,8 +211,8 @@ pub fn node(flags: &MachineFlags) -> Result<(NodeConfig, Dial), Failure> {
 /// A URL, an address or a flag that cannot be used, or no contact.
 pub fn one(text: &str, flags: &FetchFlags) -> Result<(Url, once::Parts), Failure> {
     let mut node = NodeConfig::default();
-    node.allow_net.clone_from(&flags.allow_net);
-    node.allow_port.clone_from(&flags.allow_port);
+    node.allow_net.clone_from(&flags.network.allow_net);
+    node.allow_port.clone_from(&flags.network.allow_port);
     let dial = dial(&node)?;
     let url = seed(text).map_err(|why| Failure::input(format!("{text:?}: {why}")))?;
     may_dial(&url, &dial).map_err(|why| Failure::input(format!("{text:?}: {why}")))?;
@@ -223,12 +223,12 @@ pub fn one(text: &str, flags: &FetchFlags) -> Result<(Url, once::Parts), Failure
         flags.user_agent.clone().map(Some),
     );
     check_crawl(&crawl, std::slice::from_ref(&url))?;
-    let tls = fetcher::tls::client_config(flags.ca.as_slice(), false)
+    let tls = fetcher::tls::client_config(flags.network.ca.as_slice(), false)
         .map_err(|error| Failure::input(chain(&error)))?;
     let parts = once::Parts {
         crawl,
         dial,
-        dns: flags.dns,
+        dns: flags.network.dns,
         tls,
         clock: Clock::machine(),
     };
@@ -288,10 +288,12 @@ fn apply_machine(node: &mut NodeConfig, flags: &MachineFlags) {
     set(&mut node.concurrency, flags.concurrency);
     set(&mut node.max_memory_bytes, flags.max_memory);
     set(&mut node.lease_ms, flags.lease.map(contract::clock::millis));
-    node.allow_net.extend(flags.allow_net.iter().cloned());
-    node.allow_port.extend(flags.allow_port.iter().copied());
-    set(&mut node.dns, flags.dns.map(Some));
-    set(&mut node.ca, flags.ca.clone().map(Some));
+    node.allow_net
+        .extend(flags.network.allow_net.iter().cloned());
+    node.allow_port
+        .extend(flags.network.allow_port.iter().copied());
+    set(&mut node.dns, flags.network.dns.map(Some));
+    set(&mut node.ca, flags.network.ca.clone().map(Some));
     set(&mut node.metrics_listen, flags.metrics_listen.map(Some));
 }
 

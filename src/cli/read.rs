@@ -1,9 +1,8 @@
 //! The grammar of the readers' commands: what the crawl reads on its way, each reader usable by itself.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand};
+
+use super::NetworkFlags;
 
 /// `url …`
 #[derive(Debug, Subcommand)]
@@ -134,34 +133,8 @@ pub struct FetchFlags {
         env = "ARGIOPE_USER_AGENT"
     )]
     pub user_agent: Option<String>,
-    /// Allow private or loopback addresses of this network, say 127.0.0.0/8 (repeatable, or with commas between)
-    #[arg(
-        long,
-        value_name = "CIDR",
-        value_delimiter = ',',
-        help_heading = "Network",
-        env = "ARGIOPE_ALLOW_NET"
-    )]
-    pub allow_net: Vec<String>,
-    /// Allow this port beside 80, 443, 8080 and 8443 (repeatable)
-    #[arg(long, value_name = "PORT", help_heading = "Network")]
-    pub allow_port: Vec<u16>,
-    /// Ask this DNS server instead of the system's
-    #[arg(
-        long,
-        value_name = "ADDR:PORT",
-        help_heading = "Network",
-        env = "ARGIOPE_DNS"
-    )]
-    pub dns: Option<SocketAddr>,
-    /// Trust the certificates of this PEM file too
-    #[arg(
-        long,
-        value_name = "FILE",
-        help_heading = "Network",
-        env = "ARGIOPE_CA"
-    )]
-    pub ca: Option<PathBuf>,
+    #[command(flatten)]
+    pub network: NetworkFlags,
 }
 
 /// `sitemap`
