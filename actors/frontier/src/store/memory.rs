@@ -5,11 +5,11 @@
 //! [`crate::politeness`] and how places are numbered. Its memory survives [`Memory::crash`], its leases do not.
 //! Stores may differ in who comes first of those that are equal, and in whose own a host is: [`Ways`].
 
+mod addresses;
 mod verbs;
 mod visits;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use contract::page::Fate;
 use contract::robots::RobotsRecord;
 use contract::settle::{Settle, Settled, Settles};
 
+use self::addresses::Counted;
 use super::StoredConfig;
 use super::machine::schedule::{OWN_MS, is_own};
 use super::machine::{RETRY, RETRY_TURN, index, retry_due, retry_place};
@@ -54,6 +55,8 @@ struct Model {
     exact: BTreeMap<String, bool>,
     hosts: Vec<OneHost>,
     queue: Vec<Item>,
+    /// Leases that count at an address.
+    counted: Vec<Counted>,
     given_up: Vec<GaveUp>,
     admitted: u64,
     done: u64,
@@ -88,7 +91,6 @@ struct OneLease {
     places: Vec<(u64, bool)>,
     last: u64,
     handed: Option<usize>,
-    addresses: Vec<IpAddr>,
     alone: bool,
     node: u32,
 }
@@ -104,6 +106,11 @@ impl OneLease {
     fn open(&self) -> usize {
         self.places.iter().filter(|(_, open)| *open).count()
     }
+
+    /// Whether requests may still be sent under it.
+    fn sends(&self, now: Now) -> bool {
+        self.handed.is_none() && self.end > now.ms()
+    }
 }
 
 impl Memory {
@@ -117,6 +124,7 @@ impl Memory {
             exact: BTreeMap::new(),
             hosts: Vec::new(),
             queue: Vec::new(),
+            counted: Vec::new(),
             given_up: Vec::new(),
             admitted: 0,
             done: 0,
@@ -136,6 +144,7 @@ impl Memory {
         if model.ways != Ways::Embedded {
             return;
         }
+        model.counted.clear();
         let now = model.time.now();
         let only = model
             .hosts
@@ -452,7 +461,6 @@ impl Model {
             last: places.last().copied().unwrap_or_default(),
             places: places.into_iter().map(|place| (place, true)).collect(),
             handed: None,
-            addresses: Vec::new(),
             alone: host.suspect,
             node: self.node,
         });
@@ -569,6 +577,8 @@ impl Model {
         let Some(lease) = host.lease.as_mut().filter(|lease| lease.handed.is_none()) else {
             return;
         };
+        self.counted
+            .retain(|one| !one.is_of(at, release.token, self.node));
         lease.handed = Some(release.handed);
         for (_, open) in lease.places.iter_mut().skip(release.handed) {
             *open = false;

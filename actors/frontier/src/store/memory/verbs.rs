@@ -12,7 +12,7 @@ use contract::lease::{
 };
 use contract::settle::Settle;
 
-use super::{Memory, Model, OneLease, Ways};
+use super::{Memory, Model};
 use crate::config::Rules;
 use crate::error::StoreError;
 use crate::store::machine::{RETRY, retry_due};
@@ -53,14 +53,21 @@ impl Store for Memory {
     async fn extend(&self, extend: &Extend) -> Result<Option<Duration>, StoreError> {
         let mut model = self.model();
         let (now, term) = (model.time.now(), model.rules.lease);
-        let at = model.leased(&extend.host, extend.token);
-        let lease = at.and_then(|at| model.hosts[at].lease.as_mut());
-        Ok(lease
-            .filter(|lease| lease.handed.is_none() && lease.end > now.ms())
-            .map(|lease| {
-                lease.end = lease.end.max(now.ms_after(Duration::ZERO, term));
-                term
-            }))
+        let Some(at) = model.leased(&extend.host, extend.token) else {
+            return Ok(None);
+        };
+        let lease = model.hosts[at].lease.as_mut();
+        let Some(lease) = lease.filter(|lease| lease.sends(now)) else {
+            return Ok(None);
+        };
+        lease.end = lease.end.max(now.ms_after(Duration::ZERO, term));
+        let ends = lease.end;
+        let node = model.node;
+        let moved = model.counted.iter_mut();
+        for one in moved.filter(|one| one.is_of(at, extend.token, node)) {
+            one.ends = ends;
+        }
+        Ok(Some(term))
     }
 
     async fn release(
@@ -89,33 +96,7 @@ impl Store for Memory {
     }
 
     async fn enter_address(&self, enter: &EnterAddress) -> Result<bool, StoreError> {
-        let mut model = self.model();
-        let most = model.rules.address_leases_max;
-        let now = model.time.now();
-        if model.ways == Ways::Embedded {
-            model.end_leases(now);
-        }
-        let leases = model.hosts.iter().filter_map(|host| host.lease.as_ref());
-        let there = leases
-            .filter(|lease| lease.handed.is_none() && lease.end > now.ms())
-            .filter(|l| l.addresses.contains(&enter.address))
-            .count();
-        let Some(at) = model.leased(&enter.host, enter.token) else {
-            return Ok(false);
-        };
-        let lease = model.hosts[at].lease.as_mut();
-        let sends = |lease: &&mut OneLease| lease.handed.is_none() && lease.end > now.ms();
-        let Some(lease) = lease.filter(sends) else {
-            return Ok(false);
-        };
-        if lease.addresses.contains(&enter.address) {
-            return Ok(true);
-        }
-        let room = most.is_none_or(|most| there < most as usize);
-        if room {
-            lease.addresses.push(enter.address);
-        }
-        Ok(room)
+        Ok(self.model().enter_address(enter))
     }
 
     async fn pause(&self) -> Result<(), StoreError> {

@@ -40,7 +40,6 @@ impl Model {
             places: Vec::new(),
             last: 0,
             handed: None,
-            addresses: Vec::new(),
             alone: false,
             node: self.node,
         });

@@ -152,6 +152,104 @@ proptest! {
     }
 }
 
+/// Admits one page of each host.
+fn first_page_of(hosts: &[&str]) -> Act {
+    let link = |(number, name): (u64, &&str)| Found {
+        host: Host::from_stored(name),
+        url: format!("http://{name}/").into(),
+        fingerprint: Fingerprint(number),
+        kind: LinkKind::Page,
+        depth: 1,
+        hops: 0,
+    };
+    Act::Admit {
+        links: (1..).zip(hosts).map(link).collect(),
+        force: false,
+    }
+}
+
+/// A node dies, and another that goes on with its leases does not know at which addresses they count.
+#[test]
+fn what_a_dead_node_counted_at_an_address_counts_until_its_leases_would_have_ended() {
+    let mut stage = Stage::<OnServer>::new(&rules());
+    let claim = |hosts| Act::Claim {
+        taker: 0,
+        hosts,
+        urls: 1,
+    };
+    let enter = |lease| Act::Enter { lease, address: 1 };
+    let acts = [
+        first_page_of(&["a.test", "b.one.test", "c.one.test"]),
+        claim(2),
+        enter(0),
+        enter(1),
+        Act::Crash,
+        Act::Release {
+            lease: 1,
+            handed: 0,
+            ago: Some(Duration::ZERO),
+        },
+        claim(1),
+        // Turned away by the lease that is out, and by the one that the dead node had entered.
+        enter(0),
+        Act::Pass(Duration::from_secs(4)),
+        Act::Extend { lease: 0 },
+        Act::Pass(Duration::from_secs(1)),
+        enter(0),
+    ];
+    for act in acts {
+        stage.play(&act);
+        stage.compare();
+    }
+    stage.finish();
+}
+
+/// Of a domain that may have two leases the third host waits. Its turn moves while it waits, and it comes when its turn is.
+#[test]
+fn a_host_that_rests_while_its_domain_is_full_keeps_no_older_turn() {
+    let mut stage = Stage::<OnServer>::new(&rules());
+    let hosts = ["b.one.test", "c.one.test", "d.one.test"];
+    let claim = |hosts| Act::Claim {
+        taker: 0,
+        hosts,
+        urls: 1,
+    };
+    let back = |lease, ago| Act::Release {
+        lease,
+        handed: 0,
+        ago,
+    };
+    let rest = Act::Schedule {
+        lease: 2,
+        delay: None,
+        rest: Some(Duration::from_millis(500)),
+        strikes: None,
+    };
+    let acts = [
+        first_page_of(&hosts),
+        // Leases are counted back from the last. All three go back unused.
+        claim(3),
+        Act::Pass(Duration::from_millis(1)),
+        back(0, None),
+        back(1, None),
+        claim(1),
+        back(0, None),
+        // b and c are leased, d waits for room, and then for its rest.
+        claim(3),
+        rest,
+        Act::Pass(Duration::from_millis(200)),
+        back(1, Some(Duration::ZERO)),
+        Act::Pass(Duration::from_millis(400)),
+        // b may be asked since 300 ms, d since 100.
+        claim(1),
+    ];
+    for act in acts {
+        stage.play(&act);
+        stage.compare();
+    }
+    stage.finish();
+}
+
 /// One round of a node: claims, and settles the first URL of each lease as kept and the others as not.
 fn work(store: &RedisStore, limit: u64) {
     let claim = Claim {

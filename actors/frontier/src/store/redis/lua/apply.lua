@@ -143,7 +143,7 @@ for _, new in ipairs(found) do
 end
 flush()
 for _, host in ipairs(touched) do
-  if recs[host].ends == 0 then schedule(host, recs[host]) end
+  if recs[host].ends == 0 then reschedule(host, recs[host]) end
 end
 
 for _ = 1, number() do
@@ -268,7 +268,7 @@ for _ = 1, number() do
     if rest >= 0 then sh.next_ok = math.max(sh.next_ok, after(0, rest)) end
     if unreached >= 0 then sh.unreached, sh.refused, sh.last = unreached, refused, last end
     sh_dirty[host] = true
-    if rec.ends == 0 then schedule(host, rec) end
+    if rec.ends == 0 then reschedule(host, rec) end
   end
 end
 save()

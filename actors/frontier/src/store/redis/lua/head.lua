@@ -175,6 +175,13 @@ end
 
 local function domain_of(host, rec) return string.sub(host, -rec.dlen) end
 
+-- The turn of an unleased host has moved; where it waits for room in its domain, it keeps its place by its turn.
+local function reschedule(host, rec)
+  schedule(host, rec)
+  local at = due(host, rec)
+  if at then redis.call('ZADD', s .. 'w:' .. domain_of(host, rec), 'XX', at, ARGV[1] .. '|' .. host) end
+end
+
 -- Takes the settled URLs of a lease off the queue's front; what is open or back stays in its order.
 local function fold(host, rec)
   local key, marks = queue(rec.class, host), rec.marks
@@ -212,6 +219,26 @@ local function call_up(crawl, at, host)
   redis.call('ZADD', s .. crawl .. ':zs', 'XX', at, host)
 end
 
+-- A lease of the domain is over: of the hosts that wait for room there, calls the first whose turn has come.
+local function call_waiter(domain)
+  while true do
+    local first = redis.call('ZPOPMIN', s .. 'w:' .. domain)
+    if not first[1] then return end
+    local crawl, name = string.match(first[1], '^(%d+)|(.*)$')
+    load({ name })
+    local at = nil
+    if crawl ~= ARGV[1] then
+      at = math.max(tonumber(first[2]), shs[name].next_ok, shs[name].kept)
+      call_up(crawl, at, name)
+    elseif recs[name] and recs[name].ends == 0 then
+      at = due(name, recs[name])
+      schedule(name, recs[name])
+    end
+    -- Who has nothing to ask for, or not yet, leaves the room to the next.
+    if at and at <= now then return end
+  end
+end
+
 -- The lease is over, however it ended: queue, budgets and those who waited for it.
 local function lease_over(host, rec)
   local sh = shs[host]
@@ -224,11 +251,7 @@ local function lease_over(host, rec)
   local domain = domain_of(host, rec)
   -- Not where another crawl has leased the host since: that lease counts for the domain.
   if sh.ends == 0 and redis.call('ZREM', s .. 'd:' .. domain, host) == 1 then
-    local first = redis.call('ZPOPMIN', s .. 'w:' .. domain)
-    if first[1] then
-      local crawl, name = string.match(first[1], '^(%d+)|(.*)$')
-      call_up(crawl, first[2], name)
-    end
+    call_waiter(domain)
   end
   for at = 1, #sh.waiters, 4 do
     local crawl = struct.unpack('<I4', sh.waiters, at)

@@ -58,7 +58,7 @@ end
 local long = {}
 for host in pairs(changed) do
   local rec = recs[host]
-  if rec.ends == 0 then schedule(host, rec) end
+  if rec.ends == 0 then reschedule(host, rec) end
   for class = 0, 2 do
     if is_cold(rec, class) and redis.call('LLEN', tail(class, host)) >= queue_max then
       long[#long + 1] = host

@@ -13,7 +13,7 @@ local is_leased = rec.ends > 0 or sh.ends > 0
 if is_leased or sh.next_ok > now then
   sh.kept = math.max(sh.next_ok, now) + tonumber(ARGV[7])
   sh_dirty[host] = true
-  if rec.ends == 0 then schedule(host, rec) end
+  if rec.ends == 0 then reschedule(host, rec) end
   save()
   if is_leased then return { '0', '-1', {} } end
   return { '0', text(sh.next_ok * 1000 - now_us), {} }
