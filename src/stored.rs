@@ -41,6 +41,7 @@ pub fn page(layout: &Layout, entry: &Entry) -> Option<Page> {
         hops: 0,
         tries: 0,
         via: None,
+        earlier: None,
     };
     of(url, queued, Place::Queue(0), verdict, exchange)
 }
@@ -55,6 +56,7 @@ pub fn robots(origin: &Origin, record: RobotsRecord, sitemaps: Vec<String>) -> O
         hops: 0,
         tries: 0,
         via: None,
+        earlier: None,
     };
     let place = Place::Robots {
         origin: origin.clone(),

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use contract::Url;
 use contract::admit::Admit;
 use contract::canonical::Fingerprint;
+use contract::earlier::{Again, REOPENED_TOGETHER};
 use contract::error::chain;
 use contract::host::Host;
 use contract::link::{Link, LinkKind};
@@ -39,8 +40,8 @@ use crate::fleet::store::{self, Shared};
 use crate::home::{self, SharedCrawl};
 use crate::{folder, identity, stored, telemetry};
 
-/// Links sent to the store at once.
-const TOGETHER: usize = 1_000;
+/// Links sent to the store at once: for each time a host's queue is read.
+const TOGETHER: usize = REOPENED_TOGETHER;
 
 /// Brings back what is missing, and lets the crawl go on.
 ///
@@ -144,10 +145,10 @@ struct Search<'s> {
     account: Account,
     reader: Reader,
     store: &'s RedisStore,
-    again: Vec<(Link, Box<str>)>,
+    again: Vec<Again>,
     new: Vec<(Link, Box<str>)>,
     /// Kept pages that may have links, and whose body was not kept.
-    unread: Vec<(Link, Box<str>)>,
+    unread: Vec<Again>,
     done: Done,
 }
 
@@ -246,7 +247,7 @@ impl<'s> Search<'s> {
         if let (true, Ok(kind)) = (is_answered && is_sound, kind) {
             let via = entry.via.as_deref().unwrap_or_default().into();
             let link = link_of(&url, kind, entry.depth.unwrap_or(0), fingerprint);
-            self.unread.extend(link.map(|link| (link, via)));
+            self.unread.extend(link.map(|link| again(link, via)));
         }
     }
 
@@ -263,18 +264,18 @@ impl<'s> Search<'s> {
     }
 
     fn take(&mut self, link: Link, via: &str) {
-        let to = match self.account.standing(link.fingerprint) {
-            Some(Standing::Bare) => &mut self.again,
-            None => &mut self.new,
+        let fingerprint = link.fingerprint;
+        match self.account.standing(fingerprint) {
+            Some(Standing::Bare) => self.again.push(again(link, via.into())),
+            None => self.new.push((link, via.into())),
             Some(Standing::Queued | Standing::Stored | Standing::Again) => return,
-        };
-        self.account.is_queued(link.fingerprint);
-        to.push((link, via.into()));
+        }
+        self.account.is_queued(fingerprint);
     }
 
     async fn send(&mut self) -> Result<(), Failure> {
         let reopened = self.store.reopen(&self.again).await;
-        self.done.queued += reopened.map_err(identity::failed)?;
+        self.done.queued += reopened.map_err(identity::failed)?.queued;
         self.again.clear();
         for (link, via) in self.new.drain(..) {
             let admit = Admit {
@@ -294,12 +295,24 @@ impl<'s> Search<'s> {
         let rest: Vec<Fingerprint> = self.account.bare().collect();
         if !rest.is_empty() {
             // Only these may lead there.
-            let reopened = self.store.reopen(&self.unread).await;
-            self.done.unread = reopened.map_err(identity::failed)?;
+            for some in self.unread.chunks(TOGETHER) {
+                let reopened = self.store.reopen(some).await;
+                self.done.unread += reopened.map_err(identity::failed)?.queued;
+            }
             let forgotten = self.store.forget(&rest).await;
             self.done.forgotten = forgotten.map_err(identity::failed)?;
         }
         Ok(self.done)
+    }
+}
+
+/// What was kept of it is gone, so nothing is compared, and whether it counted as kept is not known.
+fn again(link: Link, via: Box<str>) -> Again {
+    Again {
+        link,
+        via: Some(via),
+        earlier: None,
+        was_kept: false,
     }
 }
 

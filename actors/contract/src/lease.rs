@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use crate::admit::FrontierError;
 use crate::clock::{Boot, Clock, Wall};
+use crate::earlier::Earlier;
 use crate::host::{Host, Origin};
 use crate::link::LinkKind;
 use crate::outbox::Ask;
@@ -97,6 +98,8 @@ pub struct Queued {
     pub tries: u8,
     /// Where it was found.
     pub via: Option<Box<str>>,
+    /// What it was when it was fetched before: it is to be refreshed.
+    pub earlier: Option<Box<Earlier>>,
 }
 
 /// "Give me this host for one request": robots.txt of another host redirects to it (RFC 9309 section 2.3.1.2).

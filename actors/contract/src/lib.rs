@@ -17,6 +17,7 @@ pub mod codec;
 pub mod coding;
 pub mod control;
 pub mod crawl;
+pub mod earlier;
 pub mod error;
 pub mod fault;
 pub mod fleet;

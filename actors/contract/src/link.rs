@@ -36,7 +36,7 @@ impl LinkKind {
         }
     }
 
-    /// The queue class: 0 seeds and sitemaps, 1 the rest. (2 is for low priority, 3 for retries.)
+    /// The queue class: 0 seeds and sitemaps, 1 the rest. (2 is for refreshes, 3 for retries.)
     pub fn class(self) -> u8 {
         match self {
             Self::Seed | Self::Sitemap => 0,

@@ -111,6 +111,7 @@ mod tests {
             hops: 0,
             tries: 3,
             via: None,
+            earlier: None,
         };
         GaveUp {
             number,

@@ -4,6 +4,7 @@
 
 use contract::admit::Admitted;
 use contract::control::FrontierStats;
+use contract::earlier::Reopened as Again;
 use contract::settle::Settled;
 use metrics::{counter, gauge};
 use tracing::{debug, error, info, warn};
@@ -100,6 +101,19 @@ pub(crate) struct Unspilled {
 impl Unspilled {
     pub(crate) fn emit(self) {
         counter!("argiope_frontier_urls_unspilled_total").increment(count(self.urls));
+    }
+}
+
+/// Settled URLs were reopened.
+pub(crate) struct Reopened {
+    pub(crate) reopened: Again,
+}
+
+impl Reopened {
+    pub(crate) fn emit(self) {
+        let Again { queued, waiting } = self.reopened;
+        counter!("argiope_frontier_urls_reopened_total").increment(queued);
+        debug!(queued, waiting, "urls were reopened");
     }
 }
 

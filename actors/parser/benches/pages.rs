@@ -252,6 +252,7 @@ fn page(body: &[u8]) -> Page {
         hops: 0,
         tries: 0,
         via: None,
+        earlier: None,
     };
     Page {
         host: Host::of(&url).expect("a constant URL with a host"),

@@ -72,6 +72,7 @@ pub(crate) fn page(url: &str, headers: &[(&str, &str)], body: &[u8]) -> Page {
             hops: 0,
             tries: 0,
             via: None,
+            earlier: None,
         },
         url,
         began: Wall(1_000_000),

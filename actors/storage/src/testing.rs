@@ -77,6 +77,7 @@ impl PageBuilder {
                 hops: 0,
                 tries: 0,
                 via: None,
+                earlier: None,
             },
             url,
             began: NOW,

@@ -348,6 +348,7 @@ impl Run {
             hops: 0,
             tries: 0,
             via: None,
+            earlier: None,
         };
         Page {
             host: self.hold.host.clone(),

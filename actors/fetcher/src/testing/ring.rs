@@ -310,6 +310,7 @@ pub(crate) fn lease(urls: &[String]) -> Lease {
         hops: 0,
         tries: 0,
         via: None,
+        earlier: None,
     });
     Lease {
         host,

@@ -3,15 +3,19 @@
 //! Most URLs of a host have one scheme and port, which its record knows; then only the path is written, for the
 //! URL and for where it was found ([`Usual`], version 1). Where nobody knows the record when the URL is written, the
 //! element itself says scheme and port ([`encode_alone`], version 2); a script of that store finds the tries in it,
-//! which lie behind version, kind, depth and hops. Invariant: what comes out is the URL as it was found, byte for byte.
+//! which lie behind version, kind, depth and hops. What an earlier capture was comes behind all else (versions 3 and 4). Invariant: what comes out is the URL as it was found, byte for byte.
 
 use contract::codec::{self, CodecError};
+use contract::earlier::Earlier;
 use contract::lease::Queued;
 use contract::link::LinkKind;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 const VERSION: u8 = 1;
 const VERSION_ALONE: u8 = 2;
+const VERSION_REFRESH: u8 = 3;
+const VERSION_REFRESH_ALONE: u8 = 4;
 
 /// The scheme, host and port that most URLs of a host have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +64,37 @@ struct ElementAlone<T> {
     via: Option<Alone<T>>,
 }
 
+/// Version 3 (of [`Element`]) and 4 (of [`ElementAlone`]): a URL that is to be refreshed.
+#[derive(Serialize, Deserialize)]
+struct Refresh<E, B> {
+    element: E,
+    earlier: B,
+}
+
+/// The stored form, of the one version without `earlier` and of the other with it.
+fn write<E: Serialize>(
+    (plain, refresh): (u8, u8),
+    element: E,
+    earlier: Option<&Earlier>,
+) -> Result<Vec<u8>, CodecError> {
+    match earlier {
+        None => codec::encode(plain, &element),
+        Some(earlier) => codec::encode(refresh, &Refresh { element, earlier }),
+    }
+}
+
+/// What [`write`] has written.
+fn read<E: DeserializeOwned>(
+    (plain, refresh): (u8, u8),
+    bytes: &[u8],
+) -> Result<(E, Option<Box<Earlier>>), CodecError> {
+    if bytes.first() != Some(&refresh) {
+        return Ok((codec::decode(plain, bytes)?, None));
+    }
+    let Refresh { element, earlier } = codec::decode(refresh, bytes)?;
+    Ok((element, Some(earlier)))
+}
+
 fn spell_alone<'a>(host: &'a str, url: &'a str) -> Alone<&'a str> {
     let usual = Usual::of(url, host);
     match (usual.spell(url), usual.https, usual.port) {
@@ -96,7 +131,11 @@ pub(crate) fn encode_alone<'a>(
         url: spell_alone(host, queued.url),
         via: queued.via.map(|via| spell_alone(host, via)),
     };
-    codec::encode(VERSION_ALONE, &element)
+    write(
+        (VERSION_ALONE, VERSION_REFRESH_ALONE),
+        element,
+        queued.earlier,
+    )
 }
 
 /// The URL again.
@@ -104,7 +143,8 @@ pub(crate) fn encode_alone<'a>(
 /// # Errors
 /// For bytes that [`encode_alone`] did not write.
 pub(crate) fn decode_alone(host: &str, bytes: &[u8]) -> Result<Queued, CodecError> {
-    let element: ElementAlone<String> = codec::decode(VERSION_ALONE, bytes)?;
+    let versions = (VERSION_ALONE, VERSION_REFRESH_ALONE);
+    let (element, earlier): (ElementAlone<String>, _) = read(versions, bytes)?;
     Ok(Queued {
         url: read_alone(host, element.url),
         kind: element.kind,
@@ -112,6 +152,7 @@ pub(crate) fn decode_alone(host: &str, bytes: &[u8]) -> Result<Queued, CodecErro
         hops: element.hops,
         tries: element.tries,
         via: element.via.map(|via| read_alone(host, via)),
+        earlier,
     })
 }
 
@@ -171,9 +212,9 @@ impl<'a> Usual<'a> {
     /// # Errors
     /// None that any value of these types could cause; the codec's are passed on.
     pub(crate) fn encode(self, queued: QueuedRef<'a>) -> Result<Vec<u8>, CodecError> {
-        codec::encode(
-            VERSION,
-            &Element {
+        write(
+            (VERSION, VERSION_REFRESH),
+            Element {
                 kind: queued.kind,
                 depth: queued.depth,
                 hops: queued.hops,
@@ -181,6 +222,7 @@ impl<'a> Usual<'a> {
                 url: self.spell(queued.url),
                 via: queued.via.map(|via| self.spell(via)),
             },
+            queued.earlier,
         )
     }
 
@@ -189,7 +231,7 @@ impl<'a> Usual<'a> {
     /// # Errors
     /// For bytes that [`Usual::encode`] did not write.
     pub(crate) fn decode(self, bytes: &[u8]) -> Result<Queued, CodecError> {
-        let element: Element<String> = codec::decode(VERSION, bytes)?;
+        let (element, earlier): (Element<String>, _) = read((VERSION, VERSION_REFRESH), bytes)?;
         Ok(Queued {
             url: self.read(element.url),
             kind: element.kind,
@@ -197,6 +239,7 @@ impl<'a> Usual<'a> {
             hops: element.hops,
             tries: element.tries,
             via: element.via.map(|via| self.read(via)),
+            earlier,
         })
     }
 }
@@ -210,6 +253,7 @@ pub(crate) struct QueuedRef<'a> {
     pub(crate) hops: u8,
     pub(crate) tries: u8,
     pub(crate) via: Option<&'a str>,
+    pub(crate) earlier: Option<&'a Earlier>,
 }
 
 impl<'a> From<&'a Queued> for QueuedRef<'a> {
@@ -221,6 +265,7 @@ impl<'a> From<&'a Queued> for QueuedRef<'a> {
             hops: queued.hops,
             tries: queued.tries,
             via: queued.via.as_deref(),
+            earlier: queued.earlier.as_deref(),
         }
     }
 }
@@ -238,6 +283,7 @@ mod tests {
             hops: 0,
             tries: 1,
             via: via.map(Into::into),
+            earlier: None,
         }
     }
 
@@ -275,6 +321,50 @@ mod tests {
             ]
         );
         assert!(usual.decode(&stored[..9]).is_err());
+    }
+
+    fn earlier() -> Box<Earlier> {
+        Box::new(Earlier {
+            digest: "sha1:A".into(),
+            status: 200,
+            record: "<urn:uuid:1>".into(),
+            url: "http://a.test/".into(),
+            date: "2025-11-24T16:00:01Z".into(),
+            warc: "f.warc.gz".into(),
+            offset: 70_000,
+            etag: Some("\"e\"".into()),
+            ..Earlier::default()
+        })
+    }
+
+    #[test]
+    fn the_stored_form_of_a_refresh_does_not_change() {
+        let usual = Usual::of("http://a.test/", "a.test");
+        let queued = Queued {
+            earlier: Some(earlier()),
+            ..queued("http://a.test/b", None)
+        };
+        let stored = usual.encode((&queued).into()).unwrap();
+        let texts =
+            |texts: [&str; 4]| texts.map(|text| [&[text.len() as u8], text.as_bytes()].concat());
+        let want = [
+            &[3, 1, 2, 0, 1, 0, 2, b'/', b'b', 0, 6][..],
+            b"sha1:A",
+            &[200, 0],
+            &texts([
+                "<urn:uuid:1>",
+                "http://a.test/",
+                "2025-11-24T16:00:01Z",
+                "f.warc.gz",
+            ])
+            .concat(),
+            &[252, 0x70, 0x11, 1, 0, 1, 3, b'"', b'e', b'"', 0],
+        ];
+        assert_eq!(stored, want.concat());
+        assert_eq!(usual.decode(&stored).unwrap(), queued);
+        let alone = encode_alone("a.test", (&queued).into()).unwrap();
+        assert_eq!((alone[0], alone[4]), (4, 1), "version and tries");
+        assert_eq!(decode_alone("a.test", &alone).unwrap(), queued);
     }
 
     proptest! {

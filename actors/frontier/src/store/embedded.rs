@@ -15,6 +15,7 @@ mod hosts;
 mod leases;
 mod moving;
 mod open;
+mod reopen;
 mod seen;
 mod settling;
 #[cfg(test)]
@@ -31,6 +32,7 @@ use contract::admit::{Admit, Admitted};
 use contract::canonical::Fingerprint;
 use contract::clock::Clock;
 use contract::control::{FrontierStats, GaveUp};
+use contract::earlier::{Again, Reopened};
 use contract::fault::FailPlan;
 use contract::guarded::Panicked;
 use contract::host::Host;
@@ -130,6 +132,10 @@ impl Store for Embedded {
 
     async fn admit(&self, admit: &Admit) -> Result<Admitted, StoreError> {
         self.run(|work| work.admit(admit))
+    }
+
+    async fn reopen(&self, again: &[Again]) -> Result<Reopened, StoreError> {
+        self.run(|work| work.reopen(again))
     }
 
     async fn extend(&self, lease: &Extend) -> Result<Option<Duration>, StoreError> {

@@ -10,7 +10,7 @@ pub(crate) mod host;
 pub(crate) mod lease;
 pub(crate) mod schedule;
 
-/// Queue classes: 0 seeds and sitemaps, 1 the rest, 2 low priority, 3 retries.
+/// Queue classes: 0 seeds and sitemaps, 1 the rest, 2 refreshes, 3 retries.
 pub(crate) const CLASSES: usize = 4;
 /// The class of retries, whose places are ordered by when they may be tried again.
 pub(crate) const RETRY: u8 = 3;

@@ -6,6 +6,7 @@
 //! Stores may differ in who comes first of those that are equal, and in whose own a host is: [`Ways`].
 
 mod addresses;
+mod reopen;
 mod verbs;
 mod visits;
 
@@ -284,7 +285,10 @@ impl Model {
             number: self.gave_up,
             host: self.hosts[at].host.clone(),
             token: Token(self.hosts[at].token),
-            queued,
+            queued: Queued {
+                earlier: None,
+                ..queued
+            },
         });
     }
 
@@ -343,6 +347,7 @@ impl Model {
             hops: link.hops,
             tries: 0,
             via: Some(via.into()),
+            earlier: None,
         };
         self.push(at, link.kind.class(), 0, queued, now);
     }

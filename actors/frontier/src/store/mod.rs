@@ -25,6 +25,7 @@ use std::time::Duration;
 use contract::admit::{Admit, Admitted};
 use contract::canonical::Fingerprint;
 use contract::control::{FrontierStats, GaveUp};
+use contract::earlier::{Again, Reopened};
 use contract::host::Host;
 use contract::lease::{
     Claim, Claimed, EnterAddress, Extend, Queued, Release, Schedule, Token, Visit, Visited,
@@ -55,6 +56,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// Makes URLs known and queues those that were not.
     fn admit(&self, admit: &Admit) -> impl Future<Output = Result<Admitted, StoreError>>;
+
+    /// Puts settled URLs back into their hosts' queues, in their order. They count as done no longer, nor as kept where
+    /// they did; their hosts count as reached. One that is queued or leased, in this spelling, is left alone: to find it,
+    /// its host's whole queue is read, once for each call. One that was never known becomes known. At most
+    /// [`contract::earlier::REOPENED_TOGETHER`] of them.
+    fn reopen(&self, again: &[Again]) -> impl Future<Output = Result<Reopened, StoreError>>;
 
     /// A new term from now, or none when the lease is lost or was released.
     fn extend(&self, lease: &Extend) -> impl Future<Output = Result<Option<Duration>, StoreError>>;
@@ -157,7 +164,7 @@ pub struct QueuePlace(pub(crate) Box<[u8]>);
 pub struct QueuedAt {
     pub at: QueuePlace,
     pub host: Host,
-    /// 0 seeds and sitemaps, 1 the rest, 2 low priority, 3 retries.
+    /// 0 seeds and sitemaps, 1 the rest, 2 refreshes, 3 retries.
     pub class: u8,
     /// A retry is not tried before this, in ms of the store's time; 0 for the other classes.
     pub not_before: u64,

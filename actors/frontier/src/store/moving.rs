@@ -10,6 +10,7 @@ pub mod file;
 #[cfg(test)]
 mod tests;
 
+use contract::earlier::Earlier;
 use contract::link::LinkKind;
 use contract::robots::RobotsRecord;
 use serde::{Deserialize, Serialize};
@@ -96,6 +97,8 @@ pub struct UrlRow {
     pub hops: u8,
     pub tries: u8,
     pub via: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<Box<Earlier>>,
 }
 
 /// Where a reading stands; means something to the store that gave it only.

@@ -158,6 +158,7 @@ impl Work {
                     hops: row.hops,
                     tries: row.tries,
                     via: row.via,
+                    earlier: None,
                 },
             });
             if given.len() == TOLD_TOGETHER {

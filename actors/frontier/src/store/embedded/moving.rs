@@ -33,6 +33,7 @@ impl From<Queued> for UrlRow {
             hops: queued.hops,
             tries: queued.tries,
             via: queued.via,
+            earlier: queued.earlier,
         }
     }
 }
@@ -46,6 +47,7 @@ impl<'a> From<&'a UrlRow> for QueuedRef<'a> {
             hops: row.hops,
             tries: row.tries,
             via: row.via.as_deref(),
+            earlier: row.earlier.as_deref(),
         }
     }
 }
@@ -184,6 +186,7 @@ impl Work {
                         hops: row.hops,
                         tries: row.tries,
                         via: row.via,
+                        earlier: None,
                     },
                 }
             }

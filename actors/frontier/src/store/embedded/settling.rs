@@ -78,12 +78,17 @@ impl Work {
             hops: link.hops,
             tries: 0,
             via: Some(via),
+            earlier: None,
         };
         self.push(id, link.kind.class(), 0, queued, change)
     }
 
     /// By fingerprint: the cache, this commit, the seen set.
-    fn is_known(&mut self, fingerprint: u64, change: &Change) -> Result<bool, StoreError> {
+    pub(super) fn is_known(
+        &mut self,
+        fingerprint: u64,
+        change: &Change,
+    ) -> Result<bool, StoreError> {
         if self.recent.contains(fingerprint) || change.fresh.contains(&fingerprint) {
             return Ok(true);
         }

@@ -6,6 +6,7 @@ use contract::admit::{Admit, Admitted};
 use contract::canonical::Fingerprint;
 use contract::clock::millis;
 use contract::control::{FrontierStats, GaveUp};
+use contract::earlier::{Again, Reopened};
 use contract::host::Host;
 use contract::lease::{
     Claim, Claimed, EnterAddress, Extend, Release, Schedule, Token, Visit, Visited,
@@ -48,6 +49,10 @@ impl Store for Memory {
             model.link(link, &admit.via, admit.force, now, &mut admitted);
         }
         Ok(admitted)
+    }
+
+    async fn reopen(&self, again: &[Again]) -> Result<Reopened, StoreError> {
+        Ok(self.model().reopen(again))
     }
 
     async fn extend(&self, extend: &Extend) -> Result<Option<Duration>, StoreError> {

@@ -275,6 +275,7 @@ impl Applying {
                 hops: link.hops,
                 tries: 0,
                 via: Some(via),
+                earlier: None,
             };
             let (bucket, member) = shape.place(link.fingerprint);
             let arg = LinkArg {
@@ -283,7 +284,7 @@ impl Applying {
                 member,
                 element: encode_alone(link.host.as_str(), queued).map_err(unwritable)?,
                 exact: (!is_plain).then(|| (link.url.clone(), seed, force)),
-                again: false,
+                again: None,
             };
             let (shard, op) = *at.entry(&link.host).or_insert_with(|| {
                 let shard = shape.shard(link.fingerprint.area());

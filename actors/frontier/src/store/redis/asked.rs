@@ -9,7 +9,7 @@ use std::time::Duration;
 use contract::control::{FrontierStats, GaveUp};
 use contract::crawl::CrawlConfig;
 use contract::host::Host;
-use contract::lease::Token;
+use contract::lease::{Queued, Token};
 use futures_util::future::{join_all, try_join_all};
 use redis::{Cmd, FromRedisValue, RedisError};
 
@@ -227,7 +227,11 @@ pub(super) fn read_row(number: u64, row: &[u8]) -> Result<GaveUp, StoreError> {
         host: Host::from_stored(host),
         // Microseconds since 1970: whole, and far below 2^53.
         token: Token(token as u64),
-        queued,
+        // Where it is gone in one store, it is in all.
+        queued: Queued {
+            earlier: None,
+            ..queued
+        },
     })
 }
 

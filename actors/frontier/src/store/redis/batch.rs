@@ -29,8 +29,11 @@ pub(super) struct LinkArg {
     /// Known by spelling too: as a seed, by force.
     pub(super) exact: Option<(Box<str>, bool, bool)>,
     /// Queued though it was done.
-    pub(super) again: bool,
+    pub(super) again: Option<WasKept>,
 }
+
+/// Whether a URL that is reopened counts as kept.
+pub(super) type WasKept = bool;
 
 /// What is done with a settled URL.
 #[derive(Clone, Debug)]
@@ -364,8 +367,9 @@ impl LinkArg {
         match &self.exact {
             None => {
                 match self.again {
-                    true => cmd.arg(format!("{}a", self.class)),
-                    false => cmd.arg(self.class),
+                    Some(true) => cmd.arg(format!("{}ak", self.class)),
+                    Some(false) => cmd.arg(format!("{}a", self.class)),
+                    None => cmd.arg(self.class),
                 };
                 cmd.arg(self.bucket).arg(self.member).arg(&self.element[..]);
             }

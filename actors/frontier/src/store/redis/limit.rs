@@ -110,6 +110,20 @@ impl Permits {
         }
     }
 
+    /// Kept pages are reopened and no longer count. Told once: twice would let the limit be exceeded, and of what was not
+    /// told the reckoning hears.
+    pub(super) async fn taken_back(&self, core: &Core, kept: u64) -> Result<(), StoreError> {
+        let Some(limit) = core.rules().limit.filter(|_| kept > 0) else {
+            return Ok(());
+        };
+        let key = format!("{{c{}}}:l", core.shape.crawl);
+        let args = |cmd: &mut Cmd| {
+            cmd.arg(limit).arg(0).arg(format!("-{kept}")).arg(0);
+        };
+        call(&core.link, &core.scripts.permits, &key, args).await?;
+        Ok(())
+    }
+
     /// Reckons permits anew that were lost with a node.
     pub(super) async fn look(&self, core: &Core, stats: &FrontierStats) -> Result<(), StoreError> {
         let Some(limit) = core.rules().limit else {

@@ -41,6 +41,7 @@ use contract::admit::{Admit, Admitted};
 use contract::canonical::Fingerprint;
 use contract::clock::{Clock, micros};
 use contract::control::{FrontierStats, GaveUp};
+use contract::earlier::{Again, Reopened};
 use contract::host::Host;
 use contract::lease::{
     Claim, Claimed, EnterAddress, Extend, Release, Schedule, Token, Visit, Visited,
@@ -241,6 +242,12 @@ impl Store for RedisStore {
 
     async fn admit(&self, admit: &Admit) -> Result<Admitted, StoreError> {
         self.applying.admit(&self.core, &self.claiming, admit).await
+    }
+
+    async fn reopen(&self, again: &[Again]) -> Result<Reopened, StoreError> {
+        let reopened = reopen::reopen(&self.core, again).await;
+        self.claiming.all_touched(&self.core.clock);
+        reopened
     }
 
     async fn extend(&self, lease: &Extend) -> Result<Option<Duration>, StoreError> {

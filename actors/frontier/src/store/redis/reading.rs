@@ -7,6 +7,7 @@
 use contract::canonical::Fingerprint;
 use contract::codec;
 use contract::host::Host;
+use contract::lease::Queued;
 use serde::{Deserialize, Serialize};
 
 use super::Core;
@@ -135,6 +136,32 @@ pub(super) async fn queued_after(
         };
     }
     Ok(found)
+}
+
+/// Shows every queued URL of a host, leased ones too.
+pub(super) async fn each_queued(
+    core: &Core,
+    shard: u16,
+    host: &Host,
+    mut each: impl FnMut(Queued),
+) -> Result<(), StoreError> {
+    let mut get = redis::cmd("HGET");
+    get.arg(core.shape.key(shard, "H")).arg(host.as_str());
+    let Some(record) = ask::<Option<Vec<u8>>>(core, get).await? else {
+        return Ok(());
+    };
+    let reading = Reading::new(core, shard, host.to_string(), &record)?;
+    for class in 0..=RETRY {
+        let mut part = Some(Part::default());
+        while let Some(at) = part {
+            let (elements, next) = reading.part(class, at).await?;
+            for (not_before, element) in elements {
+                each(reading.queued(&[], class, not_before, &element)?.queued);
+            }
+            part = next;
+        }
+    }
+    Ok(())
 }
 
 /// The hosts at the reading's place with their records, by name, and the cursor of those after them; 0 at the end.

@@ -3,22 +3,23 @@
 //! Owns what `reopen` does to a crawl that nobody works on: URLs that can be named are queued again though they are known;
 //! the others are forgotten, so that the pages that lead to them bring them in as new. It does not know which they are:
 //! who has the ledgers does. Invariant: forgetting comes before queueing, so that whatever ends the order between two
-//! steps, what is left over still looks done and missing, and the same order finds it. Start at [`RedisStore::forget`].
+//! steps, what is left over still looks done and missing, and the same order finds it. Start at [`reopen`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use contract::canonical::Fingerprint;
 use contract::codec;
+use contract::earlier::{Again, Reopened};
 use contract::host::{Host, Origin};
-use contract::link::Link;
 use contract::robots::RobotsRecord;
 use redis::Cmd;
 
 use super::apply::{ROBOTS_VERSION, parts, unwritable};
 use super::batch::{Answer, LinkArg, Op, calls};
 use super::scripts::odd;
-use super::{Core, RedisStore};
+use super::{Core, RedisStore, cold, reading};
 use crate::error::StoreError;
+use crate::events;
 use crate::store::element::{QueuedRef, encode_alone};
 
 /// Fingerprints forgotten in one step.
@@ -49,54 +50,6 @@ impl RedisStore {
             }
         }
         Ok(gone)
-    }
-
-    /// Queues URLs that are done, each with where its link was found; returns how many. One that was never known is
-    /// admitted. An answer that is lost is an error: who gives the order anew leaves out what is queued by then.
-    ///
-    /// # Errors
-    /// A store that does not answer.
-    pub async fn reopen(&self, links: &[(Link, Box<str>)]) -> Result<u64, StoreError> {
-        let core = &self.core;
-        let mut by_shard: BTreeMap<u16, BTreeMap<&Host, Vec<LinkArg>>> = BTreeMap::new();
-        for (link, via) in links {
-            let queued = QueuedRef {
-                url: &link.url,
-                kind: link.kind,
-                depth: link.depth,
-                hops: link.hops,
-                tries: 0,
-                via: Some(via),
-            };
-            let (bucket, member) = core.shape.place(link.fingerprint);
-            let arg = LinkArg {
-                class: link.kind.class(),
-                bucket,
-                member,
-                element: encode_alone(link.host.as_str(), queued).map_err(unwritable)?,
-                exact: None,
-                again: true,
-            };
-            let shard = core.shape.shard(link.fingerprint.area());
-            let hosts = by_shard.entry(shard).or_default();
-            hosts.entry(&link.host).or_default().push(arg);
-        }
-        let mut queued = 0;
-        for (shard, hosts) in by_shard {
-            let ops = hosts.into_iter().map(|(host, links)| Op::Links {
-                host: host.clone(),
-                links,
-            });
-            let units = parts(shard, ops.collect());
-            for one in calls(units.into_iter().map(|unit| (0, unit)), false) {
-                let answer = core.apply(&one, core.link.breaks()).await?;
-                let mut answers = [Answer::default()];
-                one.read(answer, &mut answers).ok_or(odd("apply"))?;
-                queued += answers[0].new;
-            }
-        }
-        self.claiming.all_touched(&core.clock);
-        Ok(queued)
     }
 
     /// What the store keeps of the robots.txt of all origins, shown one by one.
@@ -134,6 +87,78 @@ impl RedisStore {
     }
 }
 
+/// As [`Store::reopen`](crate::store::Store::reopen). An answer that is lost is an error: what was queued is found by
+/// the next order.
+pub(super) async fn reopen(core: &Core, all: &[Again]) -> Result<Reopened, StoreError> {
+    let mut by_shard: BTreeMap<u16, BTreeMap<&Host, Vec<&Again>>> = BTreeMap::new();
+    for again in all {
+        let shard = core.shape.shard(again.link.host.area());
+        let hosts = by_shard.entry(shard).or_default();
+        hosts.entry(&again.link.host).or_default().push(again);
+    }
+    let (mut reopened, mut unkept) = (Reopened::default(), 0);
+    for (shard, hosts) in by_shard {
+        let mut ops = Vec::new();
+        for (host, all) in hosts {
+            let mut waiting = HashSet::new();
+            let wanted: HashSet<&str> = all.iter().map(|again| &*again.link.url).collect();
+            reading::each_queued(core, shard, host, |queued| {
+                if wanted.contains(&*queued.url) {
+                    waiting.insert(queued.url);
+                }
+            })
+            .await?;
+            let mut links = Vec::new();
+            for again in all {
+                if !waiting.insert(again.link.url.clone()) {
+                    reopened.waiting += 1;
+                    continue;
+                }
+                unkept += u64::from(again.was_kept);
+                links.push(arg_of(core, again)?);
+            }
+            if !links.is_empty() {
+                let host = host.clone();
+                ops.push(Op::Links { host, links });
+            }
+        }
+        for one in calls(parts(shard, ops).into_iter().map(|unit| (0, unit)), false) {
+            let answer = core.apply(&one, core.link.breaks()).await?;
+            let mut answers = [Answer::default()];
+            let told = one.read(answer, &mut answers).ok_or(odd("apply"))?;
+            reopened.queued += answers[0].new;
+            for queue in &told.long {
+                cold::spill(core, shard, queue).await?;
+            }
+        }
+    }
+    core.permits.taken_back(core, unkept).await?;
+    events::Reopened { reopened }.emit();
+    Ok(reopened)
+}
+
+fn arg_of(core: &Core, again: &Again) -> Result<LinkArg, StoreError> {
+    let link = &again.link;
+    let queued = QueuedRef {
+        url: &link.url,
+        kind: link.kind,
+        depth: link.depth,
+        hops: link.hops,
+        tries: 0,
+        via: again.via.as_deref(),
+        earlier: again.earlier.as_deref(),
+    };
+    let (bucket, member) = core.shape.place(link.fingerprint);
+    Ok(LinkArg {
+        class: again.class(),
+        bucket,
+        member,
+        element: encode_alone(link.host.as_str(), queued).map_err(unwritable)?,
+        exact: None,
+        again: Some(again.was_kept),
+    })
+}
+
 async fn forget(core: &Core, shard: u16, some: &[Fingerprint]) -> Result<u64, StoreError> {
     let args = |cmd: &mut Cmd| {
         cmd.arg(core.shape.crawl.0);
@@ -162,7 +187,7 @@ mod tests {
     use std::collections::HashSet;
 
     use contract::admit::Admit;
-    use contract::link::LinkKind;
+    use contract::link::{Link, LinkKind};
     use kit::redis::{Redis, RedisOptions};
 
     use super::*;
@@ -207,8 +232,15 @@ mod tests {
         assert!(!known(&store).await.contains(&masked(11).0));
         // Others can be named: the seed, which is known by its spelling too, a page, and one that was never known.
         let named = [seed, link(1), link_on(1, "new")];
-        let named = named.map(|link| (link, Box::from("http://via.test/")));
-        assert_eq!(store.reopen(&named).await.unwrap(), 3);
+        let named = named.map(|link| Again {
+            link,
+            via: Some("http://via.test/".into()),
+            earlier: None,
+            was_kept: false,
+        });
+        let reopened = |queued, waiting| Reopened { queued, waiting };
+        assert_eq!(store.reopen(&named).await.unwrap(), reopened(3, 0));
+        assert_eq!(store.reopen(&named).await.unwrap(), reopened(0, 3), "again");
         let stats = store.stats().await.unwrap();
         assert_eq!((stats.known, stats.done, stats.queued), (21, 18, 3));
         assert_eq!(known(&store).await.len(), 21);

@@ -6,6 +6,7 @@ use contract::admit::Admit;
 use contract::canonical::Fingerprint;
 use contract::clock::{Clock, Wall};
 use contract::control::GaveUp;
+use contract::earlier::{Again, Earlier, Reopened};
 use contract::host::{Host, Origin};
 use contract::lease::{
     Claim, EnterAddress, Extend, Release, Schedule, Strikes, Taker, Visit, Visited,
@@ -28,6 +29,12 @@ pub(crate) enum Act {
     Admit {
         links: Vec<Link>,
         force: bool,
+    },
+    /// Those of these that were done, or leased once; as refreshes or not, and as kept before or not.
+    Reopen {
+        links: Vec<Link>,
+        refresh: bool,
+        was_kept: bool,
     },
     Claim {
         taker: usize,
@@ -172,6 +179,8 @@ pub(super) fn act() -> impl Strategy<Value = Act> {
     let lease = || 0..6usize;
     prop_oneof![
         4 => (links(8), any::<bool>()).prop_map(|(links, force)| Act::Admit { links, force }),
+        3 => (links(8), any::<bool>(), any::<bool>())
+            .prop_map(|(links, refresh, was_kept)| Act::Reopen { links, refresh, was_kept }),
         6 => (0..2usize, 0..4usize, 0..6usize)
             .prop_map(|(taker, hosts, urls)| Act::Claim { taker, hosts, urls }),
         2 => (0..HOSTS.len()).prop_map(|host| Act::Visit { host }),
@@ -223,6 +232,7 @@ pub(super) enum Answer {
     Said(String),
     Claimed(Vec<Granted>, Option<Option<Duration>>),
     Visited(Granted),
+    Reopened(Reopened),
     Refused,
     /// How each settle was taken, first and second time.
     Settled(Vec<Settle1>),
@@ -256,6 +266,27 @@ impl Act {
                 via: "http://a.test/".into(),
                 force: *force,
             }))?),
+            Self::Reopen {
+                links,
+                refresh,
+                was_kept,
+            } => {
+                let again = links.iter().filter(|link| witness.was_met(&link.url));
+                let again = again.map(|link| Again {
+                    link: link.clone(),
+                    via: None,
+                    earlier: refresh.then(|| {
+                        Box::new(Earlier {
+                            digest: "sha1:X".into(),
+                            url: link.url.clone(),
+                            ..Earlier::default()
+                        })
+                    }),
+                    was_kept: *was_kept,
+                });
+                let again: Vec<_> = again.collect();
+                Ok(Answer::Reopened(now(store.reopen(&again))?))
+            }
             Self::Claim { taker, hosts, urls } => {
                 let taker = Taker {
                     index: *taker,

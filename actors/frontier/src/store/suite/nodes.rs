@@ -92,8 +92,8 @@ impl<Y: Yard> Nodes<Y> {
                 self.yard.tell_time(self.time);
             }
             Act::Crash => of.stores[*node] = self.yard.open(*crawl, &self.rules, &self.clock),
-            // These are the fleet's.
-            Act::Configure(_) | Act::Ran(_) => {}
+            // These are the fleet's, or are not given while nodes work.
+            Act::Configure(_) | Act::Ran(_) | Act::Reopen { .. } => {}
             _ => {
                 let answer = loop {
                     match act.tell(&of.stores[*node], &of.witness, &self.clock) {

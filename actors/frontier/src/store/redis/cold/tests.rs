@@ -273,6 +273,7 @@ fn a_packed_url_costs_few_bytes() {
                     hops: 0,
                     tries: 0,
                     via: with_via.then_some(&via),
+                    earlier: None,
                 };
                 encode_alone(HOST, queued).unwrap()
             })

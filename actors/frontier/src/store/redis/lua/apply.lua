@@ -5,7 +5,8 @@
 -- by their place in the list:
 --   hosts: name, length of its domain (negative where it is named for its links alone)
 --   links: host and how many; each: flags, bucket, member, element, and its URL if flagged
---     (flags: class 0-2; s: a seed, f: forced, both known by spelling too; a: again, though it was done)
+--     (flags: class 0-2; s: a seed, f: forced, both known by spelling too; a: again, though it was
+--     done, and k: and kept)
 --   robots: host, https, port, record
 --   settles: host, token, position, fate (D done, T try again, B back), kept, bytes, tries, wait us
 --   extends: host, token
@@ -66,6 +67,15 @@ end
 -- no new link leads to is not even read.
 local call, args, bucket_of, plain = redis.call, ARGV, p .. 'u:', { ['0'] = 0, ['1'] = 1, ['2'] = 2 }
 local news, found = {}, {}
+-- One less of what is counted, if there is one.
+local left = {}
+local function take_back(name)
+  left[name] = left[name] or tonumber(call('HGET', p .. 'm', name)) or 0
+  if left[name] > 0 then
+    left[name] = left[name] - 1
+    count(name, -1)
+  end
+end
 for _ = 1, number() do
   local host, dlen = take_host()
   local new = { host = host, dlen = dlen }
@@ -77,10 +87,13 @@ for _ = 1, number() do
       is_known = call('SADD', bucket_of .. bucket, member) == 0
     elseif string.sub(flags, 2, 2) == 'a' then
       class = tonumber(string.sub(flags, 1, 1))
-      -- It counts anew below.
-      local added = call('SADD', bucket_of .. bucket, member)
-      count('known', added - 1)
-      count('done', added - 1)
+      new.again = (new.again or 0) + 1
+      if call('SADD', bucket_of .. bucket, member) == 0 then
+        -- It counts anew below.
+        count('known', -1)
+        take_back('done')
+        if string.sub(flags, 3, 3) == 'k' then take_back('kept') end
+      end
     else
       class = tonumber(string.sub(flags, 1, 1))
       local seed, force = string.find(flags, 's', 2, true), string.find(flags, 'f', 2, true)
@@ -111,6 +124,13 @@ for _, new in ipairs(found) do
   local host, lists = new.host, {}
   local rec = recs[host] or new_rec(new.dlen)
   recs[host], dirty[host] = rec, true
+  if new.again then
+    rec.done = math.max(rec.done - new.again, 0)
+    if shs[host].unreached > 0 then
+      shs[host].unreached = 0
+      sh_dirty[host] = true
+    end
+  end
   local q = rec.q
   for i = 1, #new, 2 do
     local class = new[i]
