@@ -16,6 +16,7 @@ mod leases;
 mod moving;
 mod open;
 mod reopen;
+mod row;
 mod seen;
 mod settling;
 #[cfg(test)]

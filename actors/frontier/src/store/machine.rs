@@ -6,6 +6,7 @@
 //! grant comes no earlier than the last request's end plus the delay.
 //! Start reading at [`host::HostState`], the life of one host; [`schedule::Schedule`] says whose turn it is.
 
+pub(crate) mod gone;
 pub(crate) mod host;
 pub(crate) mod lease;
 pub(crate) mod schedule;

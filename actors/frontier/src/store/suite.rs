@@ -308,9 +308,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_store_does_what_the_model_does(acts in story()) {
+    fn a_store_does_what_the_model_does(many in acts::links(60), acts in story(), more in acts::links(60), others in story()) {
         let mut stage = Stage::<InFolder>::new(&rules());
-        for act in &acts {
+        // URLs that come together lie in one row; stories alone would have few of them.
+        let flood = |links: &[_]| Act::Admit { links: links.to_vec(), force: false };
+        for act in std::iter::once(&flood(&many)).chain(&acts).chain([&flood(&more)]).chain(&others) {
             stage.play(act);
             stage.compare();
         }

@@ -140,17 +140,36 @@ impl Work {
                 what: "place of a reading",
             })?,
         };
+        self.queued_from(from, most)
+    }
+
+    /// What is queued from a key on, so many at most.
+    pub(super) fn queued_from(
+        &mut self,
+        from: [u8; 13],
+        most: usize,
+    ) -> Result<Vec<QueuedAt>, StoreError> {
         let mut found = Vec::new();
-        for element in self.disk.queue_from(from).take(most) {
-            let ((host, class, place), bytes) = element?;
+        for row in self.disk.queue_from(from) {
+            let (host, class, row) = row?;
             let state = self.hosts.get(&self.disk, host)?;
-            found.push(QueuedAt {
-                at: QueuePlace(queue_key(host, class, place).into()),
-                host: state.host.clone(),
-                class,
-                not_before: if class == RETRY { retry_due(place) } else { 0 },
-                queued: usual(state).decode(&bytes).map_err(unreadable)?,
-            });
+            for element in row.elements() {
+                let (place, element) = element?;
+                let at = queue_key(host, class, place);
+                if at < from || !state.record.is_left(class, place) {
+                    continue;
+                }
+                if found.len() == most {
+                    return Ok(found);
+                }
+                found.push(QueuedAt {
+                    at: QueuePlace(at.into()),
+                    host: state.host.clone(),
+                    class,
+                    not_before: if class == RETRY { retry_due(place) } else { 0 },
+                    queued: usual(state).decode(element).map_err(unreadable)?,
+                });
+            }
         }
         Ok(found)
     }

@@ -4,6 +4,7 @@
 //! which is one atomic commit, written to the operating system before it is acknowledged: the end of the process
 //! loses nothing; a power loss loses what came after the last flush, consistently.
 
+use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,7 +21,10 @@ use fjall::{
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::row::Row;
 use crate::error::StoreError;
+use crate::store::machine::CLASSES;
+use crate::store::machine::gone::Gone;
 use crate::store::machine::host::{Beside, Record};
 use crate::store::machine::schedule::HostId;
 use crate::store::moving::Kind;
@@ -29,6 +33,8 @@ use crate::store::moving::Kind;
 const VALUE_VERSION: u8 = 1;
 /// Version of a host with something beside its record.
 const HOST_VERSION: u8 = 2;
+/// Version of a host of whose queues something is gone behind the head.
+const HOST_VERSION_GONE: u8 = 3;
 /// The engine's journals; its least.
 const JOURNAL_BYTES_MAX: u64 = 64 << 20;
 
@@ -67,6 +73,15 @@ struct HostRow2<N, R, B> {
     name: N,
     record: R,
     beside: B,
+}
+
+/// A host as stored (version 3), where it has both.
+#[derive(Serialize, Deserialize)]
+struct HostRow3<N, R, B, G> {
+    name: N,
+    record: R,
+    beside: B,
+    gone: G,
 }
 
 /// How a keyspace is read.
@@ -111,7 +126,7 @@ pub(super) struct Disk {
     db: Database,
     /// Number of a commit → the fingerprints that became known with it, until a run of the seen set holds them.
     fresh: Keyspace,
-    /// Host, class, place → element.
+    /// Host, class, first place → row.
     queue: Keyspace,
     /// Host → name and record.
     hosts: Keyspace,
@@ -227,42 +242,52 @@ impl Disk {
         Ok(())
     }
 
-    pub(super) fn element(&self, at: [u8; 13]) -> Result<Slice, StoreError> {
-        let found = self.queue.get(at)?;
-        found.ok_or(StoreError::Missing { what: "queued URL" })
+    /// The row of a queue that begins at this place.
+    pub(super) fn row(&self, host: HostId, class: u8, first: u64) -> Result<Row, StoreError> {
+        let found = self.queue.get(queue_key(host, class, first))?;
+        let bytes = found.ok_or(StoreError::Missing { what: "queued URL" })?;
+        Ok(Row { first, bytes })
     }
 
-    pub(super) fn put_element(&self, batch: &mut Batch, at: [u8; 13], element: Vec<u8>) {
-        batch.0.insert(&self.queue, at, element);
+    pub(super) fn put_row(&self, batch: &mut Batch, at: [u8; 13], row: Vec<u8>) {
+        batch.0.insert(&self.queue, at, row);
     }
 
-    pub(super) fn drop_element(&self, batch: &mut Batch, at: [u8; 13]) {
+    pub(super) fn drop_row(&self, batch: &mut Batch, at: [u8; 13]) {
         batch.0.remove(&self.queue, at);
     }
 
-    /// Elements of one class of a host from `place` on, in order.
-    pub(super) fn elements(
+    /// Rows of one class of a host in order, from the one that holds `place` on.
+    pub(super) fn rows(
         &self,
         host: HostId,
         class: u8,
         place: u64,
-    ) -> impl Iterator<Item = Result<(u64, Slice), StoreError>> {
-        let (from, to) = (queue_key(host, class, place), queue_key(host, class + 1, 0));
-        self.queue.range(from..to).map(|row| {
-            let (key, element) = row.into_inner()?;
-            let (_, _, place) = read_queue_key(&key)?;
-            Ok((place, element))
-        })
+    ) -> impl Iterator<Item = Result<Row, StoreError>> {
+        let start = queue_key(host, class, 0);
+        let (at, to) = (queue_key(host, class, place), queue_key(host, class + 1, 0));
+        let before = self.queue.range(start..=at).next_back();
+        let after = self.queue.range((Bound::Excluded(at), Bound::Excluded(to)));
+        let rows = before.into_iter().chain(after).map(|row| {
+            let (key, bytes) = row.into_inner()?;
+            let (_, _, first) = read_queue_key(&key)?;
+            Ok(Row { first, bytes })
+        });
+        // The row before may end before the place.
+        rows.skip_while(move |row| row.as_ref().is_ok_and(|row| row.span().end() <= place))
     }
 
-    /// All elements from a key on, in the order of their keys.
+    /// All rows from the one that holds the place at this key on, in the order of their keys.
     pub(super) fn queue_from(
         &self,
         from: [u8; 13],
-    ) -> impl Iterator<Item = Result<((HostId, u8, u64), Slice), StoreError>> {
-        self.queue.range(from..).map(|row| {
-            let (key, element) = row.into_inner()?;
-            Ok((read_queue_key(&key)?, element))
+    ) -> impl Iterator<Item = Result<(HostId, u8, Row), StoreError>> {
+        let before = self.queue.range(..from).next_back();
+        let rows = before.into_iter().chain(self.queue.range(from..));
+        rows.map(|row| {
+            let (key, bytes) = row.into_inner()?;
+            let (host, class, first) = read_queue_key(&key)?;
+            Ok((host, class, Row { first, bytes }))
         })
     }
 
@@ -291,6 +316,16 @@ impl Disk {
         record: &Record,
     ) -> Result<(), StoreError> {
         let row = match &record.beside {
+            beside if record.gone.iter().any(|gone| !gone.is_empty()) => {
+                let gone = &record.gone;
+                let row = HostRow3 {
+                    name,
+                    record,
+                    beside,
+                    gone,
+                };
+                write_version(HOST_VERSION_GONE, "host", &row)?
+            }
             beside if *beside == Beside::default() => write("host", &HostRow { name, record })?,
             beside => {
                 let row = HostRow2 {
@@ -447,18 +482,25 @@ fn robots_key(host: HostId, (https, port): (bool, u16)) -> [u8; 7] {
 }
 
 pub(super) fn read_host(row: &[u8]) -> Result<(Box<str>, Record), StoreError> {
-    if row.first() != Some(&HOST_VERSION) {
-        let row: HostRow<Box<str>, Record> = read("host", row)?;
-        return Ok((row.name, row.record));
+    match row.first() {
+        Some(&HOST_VERSION) => {
+            let row: HostRow2<Box<str>, Record, Beside> = read_version(HOST_VERSION, "host", row)?;
+            let mut record = row.record;
+            record.beside = row.beside;
+            Ok((row.name, record))
+        }
+        Some(&HOST_VERSION_GONE) => {
+            let row: HostRow3<Box<str>, Record, Beside, [Gone; CLASSES - 1]> =
+                read_version(HOST_VERSION_GONE, "host", row)?;
+            let mut record = row.record;
+            (record.beside, record.gone) = (row.beside, row.gone);
+            Ok((row.name, record))
+        }
+        _ => {
+            let row: HostRow<Box<str>, Record> = read("host", row)?;
+            Ok((row.name, row.record))
+        }
     }
-    let row: HostRow2<Box<str>, Record, Beside> = read_version(HOST_VERSION, "host", row)?;
-    let HostRow2 {
-        name,
-        mut record,
-        beside,
-    } = row;
-    record.beside = beside;
-    Ok((name, record))
 }
 
 /// A key of another length than ours.

@@ -17,6 +17,7 @@ use super::disk::queue_key;
 use super::work::{Change, Work, unreadable, usual};
 use crate::error::StoreError;
 use crate::events;
+use crate::store::machine::gone::Span;
 use crate::store::machine::index;
 use crate::store::machine::lease::Lease;
 use crate::store::machine::schedule::HostId;
@@ -47,10 +48,10 @@ impl Work {
             let alone = state.lease.as_ref().filter(|lease| lease.alone);
             let blamed = alone.and_then(|lease| {
                 let (position, place) = lease.blamed()?;
-                Some((position, lease.class, place))
+                Some((position, (lease.class, lease.row(place), place)))
             });
-            if let Some((position, class, place)) = blamed
-                && self.burn(id, token, (class, place), change)?
+            if let Some((position, at)) = blamed
+                && self.burn(id, token, at, change)?
             {
                 self.removed(id, position, change)?;
             }
@@ -85,26 +86,25 @@ impl Work {
         Ok(())
     }
 
-    /// Burns a try of a queued URL; true if it was its last: then it is given up and off the queue's rows (the
-    /// caller sees to the record).
+    /// Burns a try of a queued URL; true if it was its last: then it is given up, and the caller takes it off its queue.
     fn burn(
         &mut self,
         id: HostId,
         token: Token,
-        (class, place): (u8, u64),
+        at @ (class, row, place): (u8, Span, u64),
         change: &mut Change,
     ) -> Result<bool, StoreError> {
-        let at = queue_key(id, class, place);
         let mut queued = self.read(id, at)?;
         queued.tries = queued.tries.saturating_add(1);
         if queued.tries >= self.rules.tries_max {
-            self.disk.drop_element(&mut change.batch, at);
             self.give_up(id, token, queued, change)?;
             return Ok(true);
         }
         let state = self.hosts.get(&self.disk, id)?;
         let element = usual(state).encode((&queued).into()).map_err(unreadable)?;
-        self.disk.put_element(&mut change.batch, at, element);
+        let changed = self.disk.row(id, class, row.first)?.with(place, &element)?;
+        let at = queue_key(id, class, row.first);
+        self.disk.put_row(&mut change.batch, at, changed);
         Ok(false)
     }
 
@@ -184,19 +184,19 @@ impl Work {
             };
             let at = index(out.class);
             let head = state.record.heads[at];
-            let first = self.disk.elements(id, out.class, head).next().transpose()?;
+            let first = self.first_left(id, out.class, head)?;
             let is_blamed = out.alone || only;
-            let blamed = first
-                .map(|(place, _)| place)
-                .filter(|&place| is_blamed && place <= out.last);
-            if let Some(place) = blamed
-                && self.burn(id, token, (out.class, place), &mut change)?
+            let blamed = first.filter(|&(place, _)| is_blamed && place <= out.last);
+            if let Some((place, row)) = blamed
+                && self.burn(id, token, (out.class, row, place), &mut change)?
             {
-                let next = self.disk.elements(id, out.class, place + 1).next();
-                let next = next.transpose()?.map_or(place + 1, |(place, _)| place);
+                let next = self.first_left(id, out.class, place + 1)?;
+                let next = next.map_or(place + 1, |(place, _)| place);
                 let state = self.hosts.change(&self.disk, id)?;
-                state.record.queued[at] -= 1;
-                state.record.heads[at] = next;
+                if state.record.left(out.class, place, next, row) {
+                    let at = queue_key(id, out.class, row.first);
+                    self.disk.drop_row(&mut change.batch, at);
+                }
                 self.active -= u64::from(state.record.total() == 0);
                 self.counters.queued -= 1;
             }
@@ -209,6 +209,24 @@ impl Work {
             self.schedule.moved(id, before, after);
         }
         self.commit(change)
+    }
+
+    /// The first URL that is left in a class from this place on, and its row.
+    fn first_left(
+        &mut self,
+        id: HostId,
+        class: u8,
+        from: u64,
+    ) -> Result<Option<(u64, Span)>, StoreError> {
+        let state = self.hosts.get(&self.disk, id)?;
+        for row in self.disk.rows(id, class, from) {
+            let row = row?.span();
+            let mut places = row.first.max(from)..row.end();
+            if let Some(place) = places.find(|&place| state.record.is_left(class, place)) {
+                return Ok(Some((place, row)));
+            }
+        }
+        Ok(None)
     }
 
     pub(super) fn extend(&mut self, extend: &Extend) -> Result<Option<Duration>, StoreError> {

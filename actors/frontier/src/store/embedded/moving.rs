@@ -5,12 +5,13 @@
 use contract::host::Host;
 use contract::lease::Queued;
 
-use super::disk::{odd, read, read_host, read_queue_key};
+use super::disk::{odd, read, read_host};
 use super::leases::GaveUpRow;
-use super::work::{Change, Work, unreadable, usual};
+use super::work::{Change, Work};
 use crate::error::StoreError;
+use crate::store::QueuedAt;
 use crate::store::element::{QueuedRef, Usual};
-use crate::store::machine::{RETRY, index, retry_due};
+use crate::store::machine::{RETRY, index};
 use crate::store::moving::{
     HostRow, Kind, Part, Row, RowPlace, Rows, UrlRow, Whole, distance, moment,
 };
@@ -83,6 +84,9 @@ impl Work {
         if kind == Kind::Known {
             return self.known_from(&at, most);
         }
+        if kind == Kind::Queued {
+            return self.queued_rows(&at, most);
+        }
         let (mut rows, mut last) = (Vec::new(), None);
         let stored = self.disk.stored_from(kind, &at).take(most + 1);
         let stored = stored.collect::<Result<Vec<_>, _>>()?;
@@ -127,6 +131,37 @@ impl Work {
         })
     }
 
+    /// Rows of queued URLs, one each.
+    fn queued_rows(&mut self, at: &[u8], most: usize) -> Result<Rows, StoreError> {
+        let now = self.time.now().ms();
+        let from = match at {
+            [] => [0; 13],
+            at => at.try_into().map_err(|_| odd("queue's key"))?,
+        };
+        let mut found = self.queued_from(from, most.saturating_add(1))?;
+        let next = match found.get(most) {
+            Some(last) => Some(RowPlace {
+                kind: Kind::Queued,
+                at: last.at.0.clone(),
+            }),
+            None => Kind::Queued.next(),
+        };
+        found.truncate(most);
+        let row = |one: QueuedAt| Row::Queued {
+            host: one.host.to_string(),
+            class: one.class,
+            due_in_ms: match one.class {
+                RETRY => distance(one.not_before, now),
+                _ => 0,
+            },
+            url: one.queued.into(),
+        };
+        Ok(Rows {
+            rows: found.into_iter().map(row).collect(),
+            next,
+        })
+    }
+
     fn row(&mut self, kind: Kind, key: &[u8], value: &[u8]) -> Result<Row, StoreError> {
         let now = self.time.now().ms();
         Ok(match kind {
@@ -135,6 +170,7 @@ impl Work {
                 seed: value.first() == Some(&1),
             },
             Kind::Known => return Err(odd("fingerprint")),
+            Kind::Queued => return Err(odd("queue's key")),
             Kind::Hosts => {
                 let (host, record) = read_host(value)?;
                 Row::Host(HostRow {
@@ -158,20 +194,6 @@ impl Work {
                     https: https == 1,
                     port: u16::from_be_bytes([e, f]),
                     record: read("robots.txt", value)?,
-                }
-            }
-            Kind::Queued => {
-                let (id, class, place) = read_queue_key(key)?;
-                let state = self.hosts.get(&self.disk, id)?;
-                let queued = usual(state).decode(value).map_err(unreadable)?;
-                Row::Queued {
-                    host: state.host.to_string(),
-                    class,
-                    due_in_ms: match class {
-                        RETRY => distance(retry_due(place), now),
-                        _ => 0,
-                    },
-                    url: queued.into(),
                 }
             }
             Kind::GaveUp => {

@@ -26,8 +26,10 @@ use crate::store::machine::host::HostState;
 use crate::store::machine::schedule::Schedule;
 use crate::store::time::StoreTime;
 
-/// Version of the store's keys and values as a whole.
-const SCHEMA_VERSION: u16 = 2;
+/// Version of the store's keys and values as a whole. Of version 2 are folders whose queue's rows hold one URL each: they are
+/// read as they are.
+const SCHEMA_VERSION: u16 = 3;
+const SCHEMA_READ: u16 = 2;
 /// The engine's folder, and where a new one is made.
 const STORE: &str = "store";
 const STORE_NEW: &str = "store.new";
@@ -143,7 +145,7 @@ fn check_facts(disk: &Disk, path: &Path) -> Result<Facts, StoreError> {
         found,
         known,
     };
-    if found < SCHEMA_VERSION {
+    if found < SCHEMA_READ {
         let (found, known) = (found.to_string(), SCHEMA_VERSION.to_string());
         return Err(other("schema", found, known));
     }
@@ -163,6 +165,16 @@ fn check_facts(disk: &Disk, path: &Path) -> Result<Facts, StoreError> {
         return Err(other("public suffix list", found, known));
     }
     Ok(facts)
+}
+
+/// From now on the folder may hold what only this version reads.
+fn write_schema(disk: &Disk) -> Result<(), StoreError> {
+    if disk.meta("schema")? == Some(SCHEMA_VERSION) {
+        return Ok(());
+    }
+    let mut batch = disk.batch();
+    disk.put_meta(&mut batch, "schema", &SCHEMA_VERSION)?;
+    disk.commit(batch)
 }
 
 /// Opens the folder's store, made anew if there is none.
@@ -187,6 +199,7 @@ pub(super) fn open(
     let disk = open_disk(&path, options.memory_bytes, options.fail.clone())?;
     let recovered = catch_unwind(AssertUnwindSafe(|| {
         let facts = check_facts(&disk, &path)?;
+        write_schema(&disk)?;
         Ok((recover(disk, &folder.join(SEEN), options)?, facts))
     }));
     match recovered {

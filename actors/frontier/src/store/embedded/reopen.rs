@@ -57,11 +57,17 @@ impl Work {
             if state.record.queued[at] == 0 {
                 continue;
             }
-            for element in self.disk.elements(id, class, state.record.heads[at]) {
-                let (_, bytes) = element?;
-                let queued = usual(state).decode(&bytes).map_err(unreadable)?;
-                if urls.contains(&*queued.url) {
-                    found.insert(queued.url);
+            for row in self.disk.rows(id, class, state.record.heads[at]) {
+                let row = row?;
+                for element in row.elements() {
+                    let (place, element) = element?;
+                    if !state.record.is_left(class, place) {
+                        continue;
+                    }
+                    let queued = usual(state).decode(element).map_err(unreadable)?;
+                    if urls.contains(&*queued.url) {
+                        found.insert(queued.url);
+                    }
                 }
             }
         }

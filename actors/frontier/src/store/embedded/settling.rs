@@ -10,6 +10,7 @@ use contract::page::Fate;
 use contract::settle::{Settle, Settled, Settles};
 
 use super::disk::queue_key;
+use super::row::RowMade;
 use super::work::{Change, Work, usual};
 use crate::error::StoreError;
 use crate::events;
@@ -17,6 +18,7 @@ use crate::politeness;
 use crate::store::Taken;
 use crate::store::element::QueuedRef;
 use crate::store::machine::RETRY;
+use crate::store::machine::gone::Span;
 use crate::store::machine::lease::Step;
 use crate::store::machine::schedule::HostId;
 
@@ -141,10 +143,23 @@ impl Work {
             })?;
         let after = state.scheduled();
         self.schedule.moved(id, before, after);
-        self.disk
-            .put_element(&mut change.batch, queue_key(id, class, place), element);
         self.counters.queued += 1;
         change.counted = true;
+        if class == RETRY {
+            let at = queue_key(id, class, place);
+            self.disk.put_row(&mut change.batch, at, element);
+            return Ok(());
+        }
+        let row = change.pushed.entry((id, class));
+        let row = row.or_insert_with(|| RowMade::new(place));
+        if !row.add(place, &element) {
+            let mut next = RowMade::new(place);
+            // An empty row takes any element of its first place.
+            let _ = next.add(place, &element);
+            let full = std::mem::replace(row, next);
+            let at = queue_key(id, class, full.first());
+            self.disk.put_row(&mut change.batch, at, full.finish());
+        }
         Ok(())
     }
 
@@ -185,16 +200,16 @@ impl Work {
                     Step::Duplicate => return Ok(Settled::Duplicate),
                     Step::Open(place) => place,
                 };
-                let at = (lease.class, place, position);
+                let at = (lease.class, lease.row(place), place);
                 match fate {
                     Fate::Done => {
-                        self.take_out(id, at, change)?;
+                        self.removed(id, position, change)?;
                         self.settled_for_good(id, change)?;
                         self.counters.kept += u64::from(kept);
                         self.counters.bytes += bytes;
                     }
                     Fate::Retry { tries, rest } => {
-                        self.retry(id, at, settle.token, (tries, rest), change)?;
+                        self.retry(id, at, position, settle.token, (tries, rest), change)?;
                     }
                     Fate::Return => {
                         if let Some(lease) = &mut self.hosts.get(&self.disk, id)?.lease {
@@ -209,29 +224,19 @@ impl Work {
         }
     }
 
-    fn take_out(
-        &mut self,
-        id: HostId,
-        (class, place, position): (u8, u64, u32),
-        change: &mut Change,
-    ) -> Result<(), StoreError> {
-        self.disk
-            .drop_element(&mut change.batch, queue_key(id, class, place));
-        self.removed(id, position, change)
-    }
-
     /// Back to the queue, later; or given up if that was the last try.
     fn retry(
         &mut self,
         id: HostId,
-        at @ (class, place, position): (u8, u64, u32),
+        at: (u8, Span, u64),
+        position: u32,
         token: Token,
         (tries, rest): (u8, std::time::Duration),
         change: &mut Change,
     ) -> Result<(), StoreError> {
-        let mut queued = self.read(id, queue_key(id, class, place))?;
+        let mut queued = self.read(id, at)?;
         queued.tries = tries;
-        self.take_out(id, at, change)?;
+        self.removed(id, position, change)?;
         if tries >= self.rules.tries_max {
             return self.give_up(id, token, queued, change);
         }

@@ -12,7 +12,7 @@ use contract::host::Host;
 use contract::lease::{Claim, Release, Taker};
 use contract::link::{Link, LinkKind};
 
-use super::disk::Disk;
+use super::disk::{Disk, queue_key};
 use super::*;
 use crate::store::suite;
 use crate::store::suite::now;
@@ -329,7 +329,7 @@ fn changed(change: impl FnOnce(&Disk, &mut super::disk::Batch)) -> String {
 fn other_versions_are_refused_with_both_versions() {
     let said = changed(|disk, batch| disk.put_meta(batch, "schema", &9u16).unwrap());
     assert!(
-        said.contains("schema 9") && said.contains("up to 2"),
+        said.contains("schema 9") && said.contains("up to 3"),
         "{said}"
     );
     let said = changed(|disk, batch| disk.put_meta(batch, "schema", &1u16).unwrap());
@@ -346,6 +346,48 @@ fn other_versions_are_refused_with_both_versions() {
     assert!(said.contains("psl-0") && said.contains(psl), "{said}");
     let said = changed(|disk, batch| disk.put_meta(batch, "facts", &"nonsense").unwrap());
     assert!(said.contains("damaged"), "{said}");
+}
+
+/// Folders of schema 2 have a row for each URL.
+#[test]
+fn an_older_folder_is_gone_on_with_and_is_the_newer_programs_from_then_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Embedded::open(folder.path(), options(&clock())).unwrap();
+    admit(&store, 0..300);
+    let wanted = now(store.queued_after(None, usize::MAX)).unwrap();
+    drop(store);
+    let path = folder.path().join("store");
+    let disk = Disk::open(&path, 16 << 20, FailPlan::none()).unwrap();
+    let mut batch = disk.batch();
+    let mut rows = 0;
+    for row in disk.queue_from([0; 13]) {
+        let (host, class, row) = row.unwrap();
+        rows += 1;
+        for element in row.elements() {
+            let (place, element) = element.unwrap();
+            disk.put_row(&mut batch, queue_key(host, class, place), element.to_vec());
+        }
+    }
+    assert!(rows < 300, "URLs that come together share rows");
+    disk.put_meta(&mut batch, "schema", &2u16).unwrap();
+    disk.commit(batch).unwrap();
+    drop(disk);
+    let store = Embedded::open(folder.path(), options(&clock())).unwrap();
+    assert_eq!(now(store.queued_after(None, usize::MAX)).unwrap(), wanted);
+    admit(&store, 0..400);
+    let mut after = None;
+    let mut found = Vec::new();
+    while let Some(last) = {
+        let some = now(store.queued_after(after, 7)).unwrap();
+        found.extend(some.iter().cloned());
+        some.last().map(|last| last.at.clone())
+    } {
+        after = Some(last);
+    }
+    assert_eq!(found.len(), 400);
+    drop(store);
+    let disk = Disk::open(&path, 16 << 20, FailPlan::none()).unwrap();
+    assert_eq!(disk.meta::<u16>("schema").unwrap(), Some(3));
 }
 
 #[test]

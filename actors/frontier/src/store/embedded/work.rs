@@ -11,15 +11,17 @@ use contract::host::Host;
 use contract::lease::{Claim, Claimed, Lease, Queued};
 
 use super::EmbeddedOptions;
-use super::disk::{Batch, Counters, Disk};
+use super::disk::{Batch, Counters, Disk, queue_key};
 use super::hosts::Hosts;
 use super::moving::MASK;
+use super::row::RowMade;
 use super::seen::{AsIs, Seen};
 use crate::config::Rules;
 use crate::error::StoreError;
 use crate::events;
 use crate::politeness;
 use crate::store::element::Usual;
+use crate::store::machine::gone::Span;
 use crate::store::machine::host::{HostState, Record};
 use crate::store::machine::schedule::{HostId, SUSPECTS, Schedule};
 use crate::store::machine::{RETRY, index, retry_due};
@@ -55,6 +57,8 @@ pub(super) struct Change {
     pub(super) fresh: HashSet<u64, BuildHasherDefault<AsIs>>,
     /// Exact URLs that become known with this commit, and whether as seeds.
     pub(super) fresh_exact: HashMap<Box<str>, bool>,
+    /// Rows that are being filled with what is queued by this commit.
+    pub(super) pushed: HashMap<(HostId, u8), RowMade>,
     /// Counters differ from what is stored.
     pub(super) counted: bool,
 }
@@ -105,6 +109,7 @@ impl Work {
             now: self.time.now(),
             fresh: HashSet::default(),
             fresh_exact: HashMap::new(),
+            pushed: HashMap::new(),
             counted: false,
         }
     }
@@ -112,6 +117,10 @@ impl Work {
     /// Commits a verb's changes; only then are its fingerprints remembered as known.
     pub(super) fn commit(&mut self, mut change: Change) -> Result<(), StoreError> {
         self.hosts.write(&self.disk, &mut change.batch)?;
+        for ((id, class), row) in change.pushed.drain() {
+            let at = queue_key(id, class, row.first());
+            self.disk.put_row(&mut change.batch, at, row.finish());
+        }
         if change.batch.is_empty() && change.fresh.is_empty() && !change.counted {
             return Ok(());
         }
@@ -229,16 +238,23 @@ impl Work {
         };
         let fit = politeness::urls_per_lease(term, delay, state.record.failures, urls_most);
         let most = fit.min(usize::try_from(allowance).unwrap_or(usize::MAX));
-        let (mut places, mut urls, mut beyond) = (Vec::new(), Vec::new(), None);
+        let (mut places, mut urls, mut rows, mut beyond) =
+            (Vec::new(), Vec::new(), Vec::new(), None);
         let head = state.record.heads[index(class)];
-        for element in self.disk.elements(id, class, head) {
-            let (place, bytes) = element?;
-            if class == RETRY && (retry_due(place) > now.ms() || places.len() == most) {
-                beyond = Some(place);
+        for row in self.disk.rows(id, class, head) {
+            let row = row?;
+            if class == RETRY && (retry_due(row.first) > now.ms() || places.len() == most) {
+                beyond = Some(row.first);
                 break;
             }
-            urls.push(usual(state).decode(&bytes).map_err(unreadable)?);
-            places.push(place);
+            for element in row.elements() {
+                let (place, element) = element?;
+                if places.len() < most && state.record.is_left(class, place) {
+                    urls.push(usual(state).decode(element).map_err(unreadable)?);
+                    places.push(place);
+                }
+            }
+            rows.push(row.span());
             if class != RETRY && places.len() == most {
                 break;
             }
@@ -257,6 +273,9 @@ impl Work {
         }
         let state = self.hosts.change(&self.disk, id)?;
         let token = state.grant((class, beyond), places, now, term, &domain);
+        if let Some(lease) = &mut state.lease {
+            lease.rows = rows;
+        }
         let end = state.lease.as_ref().map_or(0, |lease| lease.end);
         self.schedule.lease(entry, end, &domain);
         if suspect {
@@ -281,10 +300,16 @@ impl Work {
         }))
     }
 
-    pub(super) fn read(&mut self, id: HostId, at: [u8; 13]) -> Result<Queued, StoreError> {
-        let bytes = self.disk.element(at)?;
+    /// The URL at a place of a class, in this row.
+    pub(super) fn read(
+        &mut self,
+        id: HostId,
+        (class, row, place): (u8, Span, u64),
+    ) -> Result<Queued, StoreError> {
+        let row = self.disk.row(id, class, row.first)?;
         let state = self.hosts.get(&self.disk, id)?;
-        usual(state).decode(&bytes).map_err(unreadable)
+        let element = row.element(place)?;
+        usual(state).decode(element).map_err(unreadable)
     }
 
     pub(super) fn settled_for_good(
@@ -298,7 +323,7 @@ impl Work {
         Ok(())
     }
 
-    /// The URL at this position has left the queue: counts follow.
+    /// The URL at this position has left the queue: counts follow, and its row if it was the last of it.
     pub(super) fn removed(
         &mut self,
         id: HostId,
@@ -306,11 +331,15 @@ impl Work {
         change: &mut Change,
     ) -> Result<(), StoreError> {
         let state = self.hosts.change(&self.disk, id)?;
-        state.remove(position);
+        let row = state.remove(position);
         self.active -= u64::from(state.record.total() == 0);
         self.outstanding -= 1;
         self.counters.queued -= 1;
         change.counted = true;
+        if let Some((class, first)) = row {
+            let at = queue_key(id, class, first);
+            self.disk.drop_row(&mut change.batch, at);
+        }
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use contract::host::Host;
 use contract::lease::{Strikes, Token, VISIT_KEPT};
 use serde::{Deserialize, Serialize};
 
+use super::gone::{Gone, Span};
 use super::lease::Lease;
 use super::{CLASSES, RETRY, RETRY_TURN, index, retry_due, retry_place};
 use crate::politeness;
@@ -48,6 +49,9 @@ pub(crate) struct Record {
     pub(crate) suspect: bool,
     #[serde(skip)]
     pub(crate) beside: Beside,
+    /// What is gone behind the heads; retries have exact heads. Stored since version 3 of the host's row.
+    #[serde(skip)]
+    pub(crate) gone: [Gone; CLASSES - 1],
 }
 
 /// What is stored of a host beside its [`Record`], since version 2 of its row; the default where a row is older.
@@ -80,6 +84,29 @@ impl Record {
             return Some(free);
         }
         (self.queued[index(RETRY)] > 0).then(|| free.max(retry_due(self.heads[index(RETRY)])))
+    }
+
+    /// Whether the place of a class may still be queued.
+    pub(crate) fn is_left(&self, class: u8, place: u64) -> bool {
+        let gone = self.gone.get(index(class));
+        place >= self.heads[index(class)] && !gone.is_some_and(|gone| gone.contains(place))
+    }
+
+    /// A place has left its class, whose first place is this now, as far as the lease knows; true if its row holds nothing
+    /// any more.
+    #[must_use]
+    pub(crate) fn left(&mut self, class: u8, place: u64, head: u64, row: Span) -> bool {
+        let at = index(class);
+        self.queued[at] = self.queued[at].saturating_sub(1);
+        let Some(gone) = self.gone.get_mut(at) else {
+            self.heads[at] = head;
+            return true;
+        };
+        gone.insert(place);
+        let head = gone.first_left(head);
+        gone.forget_before(head);
+        self.heads[at] = head;
+        gone.covers(row.first.max(head), row.end())
     }
 
     /// A visitor could not have the host: it comes before the next claim.
@@ -165,6 +192,9 @@ impl HostState {
         self.record.pushed[at] += 1;
         if self.record.queued[at] == 0 {
             self.record.heads[at] = place;
+            if let Some(gone) = self.record.gone.get_mut(at) {
+                gone.forget_before(place);
+            }
         } else {
             self.record.heads[at] = self.record.heads[at].min(place);
         }
@@ -230,13 +260,15 @@ impl HostState {
         }
     }
 
-    /// The URL at this open position has left the queue.
-    pub(crate) fn remove(&mut self, position: u32) {
-        let Some(lease) = &mut self.lease else { return };
-        let at = index(lease.class);
-        lease.gone(position);
-        self.record.queued[at] = self.record.queued[at].saturating_sub(1);
-        self.record.heads[at] = lease.head().unwrap_or_else(|| lease.after_last());
+    /// The URL at this open position has left the queue; class and first place of its row, if that holds nothing any more.
+    #[must_use]
+    pub(crate) fn remove(&mut self, position: u32) -> Option<(u8, u64)> {
+        let lease = self.lease.as_mut()?;
+        let place = lease.gone(position)?;
+        let head = lease.head().unwrap_or_else(|| lease.after_last());
+        let (class, row) = (lease.class, lease.row(place));
+        let is_empty = self.record.left(class, place, head, row);
+        is_empty.then_some((class, row.first))
     }
 
     /// The fetcher is done; `last_end` says when its last request ended, as ms at which the host has rested.
@@ -333,20 +365,32 @@ mod tests {
     }
 
     #[test]
-    fn heads_pass_what_is_gone_and_wait_at_holes() {
+    fn heads_pass_what_is_gone_and_wait_at_holes_and_rows_end_with_their_last_place() {
         let mut host = idle();
-        for _ in 0..5 {
+        for _ in 0..6 {
             host.push(1, 0, at(1));
         }
+        let rows = [(0, 3), (3, 3)].map(|(first, len)| Span { first, len });
         let term = Duration::from_secs(90);
-        host.grant((1, None), [0, 1, 2], at(1), term, "a.test");
+        let lease = |host: &mut HostState, places: &[u64]| {
+            host.grant((1, None), places.iter().copied(), at(1), term, "a.test");
+            host.lease.as_mut().unwrap().rows = rows.to_vec();
+        };
+        lease(&mut host, &[0, 1, 2, 3, 4]);
         host.push(1, 0, at(1));
-        host.remove(1);
-        assert_eq!(host.record.heads[1], 0);
-        host.remove(0);
-        assert_eq!(host.record.heads[1], 2);
-        host.remove(2);
-        assert_eq!((host.record.heads[1], host.record.queued[1]), (3, 3));
+        assert_eq!((host.remove(1), host.record.heads[1]), (None, 0));
+        assert_eq!((host.remove(0), host.record.heads[1]), (None, 2));
+        assert_eq!((host.remove(4), host.remove(4)), (None, None));
+        assert!(host.record.is_left(1, 3) && !host.record.is_left(1, 4));
+        // 2 and 3 come back; 4 is gone although they are not.
+        host.release(0, None, 0);
+        host.close(at(2));
+        lease(&mut host, &[2, 3, 5]);
+        assert_eq!((host.remove(0), host.record.heads[1]), (Some((1, 0)), 3));
+        assert_eq!((host.remove(1), host.record.heads[1]), (None, 5));
+        assert_eq!((host.remove(2), host.record.heads[1]), (Some((1, 3)), 6));
+        assert_eq!(host.record.queued[1], 1);
+        assert!(host.record.gone.iter().all(Gone::is_empty));
     }
 
     #[test]

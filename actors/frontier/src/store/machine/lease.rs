@@ -6,6 +6,8 @@
 
 use std::net::IpAddr;
 
+use super::gone::Span;
+
 /// What became of one position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
@@ -39,6 +41,8 @@ pub(crate) struct Lease {
     handed: Option<usize>,
     /// The earliest place of the class behind those of the lease, where that is known.
     beyond: Option<u64>,
+    /// The rows that the places lie in, ascending; a place that is in none has a row of its own.
+    pub(crate) rows: Vec<Span>,
     /// The registrable domain whose budget it counts in.
     pub(crate) domain: Box<str>,
     /// Addresses whose budgets it counts in.
@@ -67,6 +71,7 @@ impl Lease {
             places,
             handed: None,
             beyond,
+            rows: Vec::new(),
             domain,
             addresses: Vec::new(),
             alone: false,
@@ -134,17 +139,33 @@ impl Lease {
         }
     }
 
-    fn end_position(&mut self, position: u32, fate: Fate) {
+    /// The row that a place of the lease lies in.
+    pub(crate) fn row(&self, place: u64) -> Span {
+        let after = self.rows.partition_point(|row| row.first <= place);
+        let row = self.rows[..after].last().copied();
+        let own = Span {
+            first: place,
+            len: 1,
+        };
+        row.filter(|row| row.holds(place)).unwrap_or(own)
+    }
+
+    /// The place of the position, if it was open.
+    fn end_position(&mut self, position: u32, fate: Fate) -> Option<u64> {
         let at = usize::try_from(position).unwrap_or(usize::MAX);
-        if let Some((_, found @ Fate::Open)) = self.places.get_mut(at) {
-            *found = fate;
-            self.open -= 1;
+        match self.places.get_mut(at) {
+            Some((place, found @ Fate::Open)) => {
+                *found = fate;
+                self.open -= 1;
+                Some(*place)
+            }
+            _ => None,
         }
     }
 
-    /// The URL at this open position has left the queue.
-    pub(crate) fn gone(&mut self, position: u32) {
-        self.end_position(position, Fate::Gone);
+    /// The URL at this open position has left the queue; its place.
+    pub(crate) fn gone(&mut self, position: u32) -> Option<u64> {
+        self.end_position(position, Fate::Gone)
     }
 
     /// The URL at this open position stays in the queue.
