@@ -260,7 +260,7 @@ pub struct MachineFlags {
     /// Without word from a node for so long, its hosts are free for others [default: 90s]
     #[arg(long, value_name = "TIME", value_parser = units::duration, help_heading = "Machine", env = "ARGIOPE_LEASE")]
     pub lease: Option<Duration>,
-    /// Serve Prometheus metrics at /metrics on this address
+    /// Serve Prometheus metrics at /metrics, and their verdict at /health, on this address
     #[arg(
         long,
         value_name = "ADDR:PORT",

@@ -12,6 +12,8 @@ use contract::outbox::ArrowLoad;
 use coordinator::Status;
 use serde::Serialize;
 
+use crate::gauges::kib;
+
 /// The file's content.
 #[derive(Debug, Serialize)]
 pub struct Machine {
@@ -31,7 +33,8 @@ impl Machine {
             rss_peak_bytes: kib(
                 &fs::read_to_string("/proc/self/status").unwrap_or_default(),
                 "VmHWM:",
-            ),
+            )
+            .unwrap_or(0),
             waited_ms_by_arrow: arrows.iter().map(waited).collect(),
         }
     }
@@ -52,6 +55,7 @@ pub fn rss() -> u64 {
         &fs::read_to_string("/proc/self/status").unwrap_or_default(),
         "VmRSS:",
     )
+    .unwrap_or(0)
 }
 
 /// CPU time by thread name, threads of one name together. A thread that ends while we look is passed over.
@@ -70,15 +74,6 @@ fn cpu_by_thread(tasks: &Path) -> BTreeMap<String, u64> {
     times
 }
 
-/// A field of /proc/PID/status that counts KiB, in bytes.
-fn kib(status: &str, field: &str) -> u64 {
-    let line = status.lines().find_map(|line| line.strip_prefix(field));
-    let kib = line
-        .and_then(|rest| rest.split_whitespace().next())
-        .and_then(|text| text.parse::<u64>().ok());
-    kib.unwrap_or(0) * 1_024
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,7 +83,7 @@ mod tests {
         let machine = Machine::read(&Status::default(), &[]);
         assert!(machine.rss_peak_bytes > 1 << 20);
         assert!(!machine.cpu_ms_by_thread.is_empty());
-        assert_eq!(kib("Name:\tx\nVmHWM:\t   12 kB\n", "VmHWM:"), 12_288);
+        assert_eq!(kib("Name:\tx\nVmHWM:\t   12 kB\n", "VmHWM:"), Some(12_288));
         assert!(rss() > 1 << 20 && rss() <= machine.rss_peak_bytes.max(rss()));
     }
 }

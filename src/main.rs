@@ -19,6 +19,7 @@ mod exit;
 mod failing;
 mod fleet;
 mod folder;
+mod gauges;
 mod home;
 mod identity;
 mod machine;

@@ -38,6 +38,7 @@ pub async fn crawl(plan: &Plan, signals: &mut Signals) -> Result<Ran, Failure> {
         token(),
         plan.status.subscribe(),
         plan.orders.subscribe(),
+        plan.gauges.clone(),
         refuses,
     )
     .await;

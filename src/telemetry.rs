@@ -11,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 use crate::api::serve_metrics;
 use crate::cli::LogFormat;
 use crate::exit::Failure;
+use crate::gauges::Gauges;
 
 /// Installs the log subscriber; `ARGIOPE_LOG` overrides the level ("debug", "fetcher=trace,info").
 pub fn logs(format: LogFormat, quiet: bool) {
@@ -72,6 +73,7 @@ pub fn metrics() -> Option<PrometheusHandle> {
 /// An address that cannot be listened on.
 pub async fn serve(
     metrics: Option<PrometheusHandle>,
+    gauges: &Gauges,
     listen: Option<SocketAddr>,
 ) -> Result<(), Failure> {
     let Some(metrics) = metrics else {
@@ -81,7 +83,7 @@ pub async fn serve(
     let Some(address) = listen else {
         return Ok(());
     };
-    let served = serve_metrics(address, metrics).await;
+    let served = serve_metrics(address, metrics, gauges.clone()).await;
     served
         .map(drop)
         .map_err(|error| Failure::input(format!("--metrics-listen {address}: {error}")))

@@ -4,9 +4,11 @@
 //! [`Threads::end`] no thread of the generation runs.
 
 use std::ffi::CString;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::{Actor, Addr, Context};
 use actix_rt::{Arbiter, ArbiterHandle};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tracing::warn;
 
@@ -14,7 +16,31 @@ use crate::exit::{Code, Failure};
 
 /// Threads in the order they were started.
 #[derive(Default)]
-pub struct Threads(Vec<(String, Arbiter)>);
+pub struct Threads {
+    started: Vec<(String, Arbiter)>,
+    runtimes: Runtimes,
+}
+
+/// The threads' runtimes, for who counts their tasks; clones are the same list.
+#[derive(Clone, Default)]
+pub struct Runtimes(Arc<Mutex<Vec<Handle>>>);
+
+impl Runtimes {
+    /// Those that run by now.
+    pub fn handles(&self) -> Vec<Handle> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn add(&self, handle: Handle) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(handle);
+    }
+}
 
 impl Threads {
     /// Starts a thread of this name, makes the actor there and starts it. `make` may block: nobody else is on it.
@@ -51,18 +77,24 @@ impl Threads {
                 let _kept_unnamed = nix::sys::prctl::set_name(&name);
             });
         }
+        let runtimes = self.runtimes.clone();
+        arbiter.spawn_fn(move || runtimes.add(Handle::current()));
         let handle = arbiter.handle();
-        self.0.push((name.to_owned(), arbiter));
+        self.started.push((name.to_owned(), arbiter));
         handle
+    }
+
+    pub fn runtimes(&self) -> Runtimes {
+        self.runtimes.clone()
     }
 
     /// Stops and joins every thread, the last started first.
     pub async fn end(self) {
         let joined = tokio::task::spawn_blocking(move || {
-            for (_, arbiter) in self.0.iter().rev() {
+            for (_, arbiter) in self.started.iter().rev() {
                 arbiter.stop();
             }
-            for (name, arbiter) in self.0.into_iter().rev() {
+            for (name, arbiter) in self.started.into_iter().rev() {
                 if arbiter.join().is_err() {
                     warn!(name, "a room's thread had panicked");
                 }

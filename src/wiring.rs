@@ -20,7 +20,7 @@ use contract::health::Health;
 use contract::keep::Keep;
 use contract::lease::{Bell, Taker};
 use contract::memory::ByteBudget;
-use contract::outbox::{ArrowLoad, Ask, Outbox, Work};
+use contract::outbox::{Ask, Outbox, Work};
 use contract::page::{Page, PageGauge};
 use contract::scope::Scope;
 use contract::turns::Turns;
@@ -38,6 +38,7 @@ use crate::config::Settings;
 use crate::exit::{Code, Failure};
 use crate::failing::Failing;
 use crate::folder::Folder;
+use crate::gauges::{Bounds, Gauges, Load, Running, Watched};
 use crate::home::{self, Home, Opened};
 use crate::identity;
 use crate::machine::Machine;
@@ -58,6 +59,8 @@ pub struct Plan {
     pub home: Home,
     /// What of `--max-memory` all crawls of this process share.
     pub memory: Memory,
+    /// Where this process's crawls are counted.
+    pub gauges: Gauges,
     pub clock: Clock,
     pub status: watch::Sender<Status>,
     /// The door for orders of the generation that runs.
@@ -68,6 +71,21 @@ pub struct Plan {
     pub elsewhere: Arc<AtomicU64>,
     /// Which generations die on purpose.
     pub failing: Failing,
+}
+
+impl Plan {
+    /// What the crawl is called: in a shared store its name, else its folder's.
+    fn name(&self) -> String {
+        if let Home::Shared(shared) = &self.home {
+            return shared.crawl.name.to_string();
+        }
+        let folder = self.folder.path();
+        // `.` and `..` have no name of their own.
+        let whole = folder.canonicalize();
+        let whole = whole.as_deref().unwrap_or(folder);
+        let name = whole.file_name().unwrap_or(whole.as_os_str());
+        name.to_string_lossy().into_owned()
+    }
 }
 
 /// What is told to a crawl's rooms from outside.
@@ -89,7 +107,10 @@ pub struct Generation {
     order: Outbox<FrontierOrder>,
     report: Outbox<FrontierReport>,
     /// How each arrow of the ring fares.
-    loads: Vec<Box<dyn Fn() -> ArrowLoad>>,
+    loads: Vec<Load>,
+    turns: Turns,
+    /// Among the process's gauges for as long as it lives.
+    watched: Watched,
     pages: Arc<PageGauge>,
     end: watch::Receiver<Option<End>>,
     status: watch::Sender<Status>,
@@ -127,6 +148,7 @@ impl Generation {
         died: mpsc::Sender<Died>,
     ) -> Result<Self, Failure> {
         let beacon = |actor: &str| Beacon::new(actor, died.clone());
+        let actors = died.downgrade();
         let Settings { crawl, node, .. } = &plan.settings;
         let Opened {
             store,
@@ -318,6 +340,26 @@ impl Generation {
         let make = move || Ok::<_, Failure>(Coordinator::new(config, looks, clock, last));
         let coordinator = threads.start("coordinator", make).await?;
 
+        let loads = vec![
+            load_of(&doors.claim),
+            load_of(&page),
+            load_of(&keep),
+            load_of(&settle),
+        ];
+        let watched = plan.gauges.watch(Running {
+            crawl: plan.name(),
+            status: plan.status.subscribe(),
+            loads: loads.clone(),
+            turns: turns.clone(),
+            runtimes: threads.runtimes(),
+            actors,
+            bounds: Bounds {
+                in_flight: node.fetchers * fetch_config.in_flight_max,
+                connections: node.fetchers * fetch_config.connections_max,
+                dns_entries: node.fetchers * fetcher::dns::ENTRIES_MAX as usize,
+            },
+        });
+
         Ok(Self {
             threads,
             store,
@@ -327,13 +369,9 @@ impl Generation {
                 .map(|fetcher| door("drain", fetcher, 1))
                 .collect(),
             seal: door("seal", &storage, 1),
-            loads: vec![
-                load_of(&doors.claim),
-                load_of(&page),
-                load_of(&keep),
-                load_of(&settle),
-                Box::new(move || turns.load()),
-            ],
+            loads,
+            turns,
+            watched,
             order,
             report,
             pages,
@@ -380,7 +418,8 @@ impl Generation {
         if let Ok(Ok(frontier)) = self.report.ask(FrontierReport).await {
             self.status.send_modify(|status| status.frontier = frontier);
         }
-        let loads: Vec<_> = self.loads.iter().map(|load| load()).collect();
+        let mut loads: Vec<_> = self.loads.iter().map(|load| load()).collect();
+        loads.push(self.turns.load());
         let machine = Machine::read(&self.status.borrow(), &loads);
         machine
             .write(&self.reports)
@@ -389,7 +428,13 @@ impl Generation {
 
     /// Ends every thread and gives the store's folder free.
     pub async fn kill(self) {
-        let Self { threads, store, .. } = self;
+        let Self {
+            threads,
+            store,
+            watched,
+            ..
+        } = self;
+        drop(watched);
         threads.end().await;
         drop(store);
     }
@@ -399,6 +444,7 @@ impl Generation {
 /// allocator.
 #[derive(Clone, Debug)]
 pub struct Memory {
+    all: u64,
     /// Of each crawl.
     frontier: u64,
     bodies: ByteBudget,
@@ -409,10 +455,26 @@ pub struct Memory {
 impl Memory {
     pub fn of(bytes: u64) -> Self {
         Self {
+            all: bytes,
             frontier: (bytes / 20).max(16 << 20),
             bodies: ByteBudget::new(bytes / 8),
             found: ByteBudget::new(bytes / 32),
         }
+    }
+
+    /// `--max-memory`, in bytes.
+    pub fn all(&self) -> u64 {
+        self.all
+    }
+
+    /// Bytes held by bodies, and how many may be.
+    pub fn bodies(&self) -> (u64, u64) {
+        (self.bodies.held(), self.bodies.bound())
+    }
+
+    /// Bytes held by links on their way, and how many may be.
+    pub fn found(&self) -> (u64, u64) {
+        (self.found.held(), self.found.bound())
     }
 }
 
@@ -439,7 +501,7 @@ where
     Outbox::new(arrow, vec![to.clone().recipient()], slots, PATIENCE)
 }
 
-fn load_of<T: Ask>(door: &Outbox<T>) -> Box<dyn Fn() -> ArrowLoad> {
+fn load_of<T: Ask>(door: &Outbox<T>) -> Load {
     let door = door.clone();
-    Box::new(move || door.load())
+    Arc::new(move || door.load())
 }

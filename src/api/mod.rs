@@ -27,6 +27,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::folder::CONTROL;
+use crate::gauges::{self, Gauges};
 
 /// Where a running crawl is reached; the file is readable by its owner alone.
 #[derive(Debug, Serialize, Deserialize)]
@@ -41,6 +42,7 @@ pub struct Control {
 pub struct Shared {
     pub status: watch::Receiver<Status>,
     pub orders: watch::Receiver<Option<Outbox<Order>>>,
+    pub gauges: Gauges,
     /// Why no order is taken here, where none is.
     refuses: Option<&'static str>,
     token: String,
@@ -69,6 +71,7 @@ impl Api {
         token: String,
         status: watch::Receiver<Status>,
         orders: watch::Receiver<Option<Outbox<Order>>>,
+        gauges: Gauges,
         refuses: Option<&'static str>,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
@@ -89,6 +92,7 @@ impl Api {
         let shared = Shared {
             status,
             orders,
+            gauges,
             refuses,
             token,
         };
@@ -108,6 +112,10 @@ fn router(shared: Shared) -> Router {
         .route("/api/v1/resume", post(|state| order(state, Order::Resume)))
         .route("/api/v1/stop", post(|state| order(state, Order::Stop)))
         .route("/api/v1/add", post(add))
+        .route(
+            "/api/v1/health",
+            get(|State(shared): State<Shared>| health(shared.gauges)),
+        )
         .layer(middleware::from_fn_with_state(shared.clone(), admit))
         .with_state(shared)
 }
@@ -185,21 +193,39 @@ async fn add(state: State<Shared>, Json(body): Json<Urls>) -> Response {
     order(state, Order::Add(body.urls)).await
 }
 
-/// Serves `/metrics` alone, read-only, on an address of the operator's choice.
+/// All gauges, judged: 200 while none is above its limit, else 503.
+async fn health(gauges: Gauges) -> Response {
+    let verdict = gauges::judge(&gauges.snapshot().await);
+    let code = match verdict.ok {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (code, Json(verdict)).into_response()
+}
+
+/// Serves `/metrics` and `/health` alone, read-only, on an address of the operator's choice: what the rooms count, then
+/// the gauges; and the gauges judged.
 ///
 /// # Errors
 /// An address that cannot be listened on.
 pub async fn serve_metrics(
     address: SocketAddr,
     metrics: PrometheusHandle,
+    gauges: Gauges,
 ) -> io::Result<JoinHandle<()>> {
     let listener = TcpListener::bind(address).await?;
-    let router = Router::new().route(
+    let judged = gauges.clone();
+    let healthy = get(move || health(judged.clone()));
+    let router = Router::new().route("/health", healthy).route(
         "/metrics",
         get(move || {
             metrics.run_upkeep();
-            let text = metrics.render();
-            async move { ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text) }
+            let mut text = metrics.render();
+            let gauges = gauges.clone();
+            async move {
+                text.push_str(&gauges::prometheus(&gauges.snapshot().await));
+                ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
+            }
         }),
     );
     Ok(tokio::spawn(async move {
@@ -212,6 +238,7 @@ pub async fn serve_metrics(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wiring::Memory;
 
     #[tokio::test]
     async fn only_the_token_from_a_local_program_is_answered() {
@@ -224,6 +251,7 @@ mod tests {
             "secret".into(),
             status.subscribe(),
             orders.subscribe(),
+            Gauges::new(Memory::of(1 << 40)),
             None,
         )
         .await
@@ -258,6 +286,12 @@ mod tests {
             .await,
             403
         );
+        let health = format!("{}/api/v1/health", control.url);
+        assert_eq!(code(client.get(&health)).await, 401);
+        let told = client.get(&health).bearer_auth("secret").send().await;
+        let told = told.unwrap().text().await.unwrap();
+        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+        assert!(told["gauges"].as_array().unwrap().len() > 3, "{told}");
         let pause = format!("{}/api/v1/pause", control.url);
         assert_eq!(code(client.post(&pause).bearer_auth("secret")).await, 503);
         drop(api);

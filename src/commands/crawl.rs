@@ -12,6 +12,7 @@ use crate::config::Settings;
 use crate::exit::{Code, Failure};
 use crate::failing::Failing;
 use crate::folder::Folder;
+use crate::gauges::Gauges;
 use crate::home::Home;
 use crate::run::{self, Ran};
 use crate::shutdown::Signals;
@@ -34,8 +35,10 @@ pub async fn run(args: &CrawlArgs) -> Result<Code, Failure> {
     let mut signals = Signals::install()?;
     let folder = Folder::open(&settings.output, args.overwrite)?;
     let metrics_listen = settings.node.metrics_listen;
+    let memory = Memory::of(settings.node.max_memory_bytes);
     let plan = Plan {
-        memory: Memory::of(settings.node.max_memory_bytes),
+        gauges: Gauges::new(memory.clone()),
+        memory,
         settings,
         folder,
         archive_prefix: "argiope".to_owned(),
@@ -49,7 +52,7 @@ pub async fn run(args: &CrawlArgs) -> Result<Code, Failure> {
         elsewhere: Arc::default(),
         failing: Failing::read()?,
     };
-    telemetry::serve(metrics, metrics_listen).await?;
+    telemetry::serve(metrics, &plan.gauges, metrics_listen).await?;
     let shown = (!args.machine.quiet)
         .then(|| tokio::task::spawn_local(progress::show(plan.status.subscribe())));
     let ran = run::crawl(&plan, &mut signals).await;

@@ -7,8 +7,10 @@ use crate::config;
 use crate::exit::{Code, Failure};
 use crate::fleet::member::{self, Left};
 use crate::fleet::{store, who};
+use crate::gauges::Gauges;
 use crate::shutdown::Signals;
 use crate::telemetry;
+use crate::wiring::Memory;
 
 /// Works on the crawls of a shared store.
 ///
@@ -20,11 +22,15 @@ pub async fn run(args: &NodeArgs) -> Result<Code, Failure> {
     let metrics = telemetry::metrics();
     let mut signals = Signals::install()?;
     let shared = store::open(&args.store).await?;
-    telemetry::serve(metrics, node.metrics_listen).await?;
+    let memory = Memory::of(node.max_memory_bytes);
+    let gauges = Gauges::new(memory.clone());
+    telemetry::serve(metrics, &gauges, node.metrics_listen).await?;
     let member = member::Member {
         shared,
         node,
         dial,
+        memory,
+        gauges,
         name: match &args.node_name {
             Some(name) => name.clone(),
             None => who::node()?,

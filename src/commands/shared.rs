@@ -12,7 +12,9 @@ use crate::config::Settings;
 use crate::exit::{Code, Failure};
 use crate::fleet::member::{self, Left};
 use crate::fleet::{found, store, who};
+use crate::gauges::Gauges;
 use crate::shutdown::Signals;
+use crate::wiring::Memory;
 use crate::{progress, telemetry};
 
 /// Starts the crawl, or goes on with it; then works on it unless detached.
@@ -42,13 +44,17 @@ pub async fn run(args: &CrawlArgs) -> Result<Code, Failure> {
         );
         return Ok(Code::Done);
     }
-    telemetry::serve(metrics, settings.node.metrics_listen).await?;
+    let memory = Memory::of(settings.node.max_memory_bytes);
+    let gauges = Gauges::new(memory.clone());
+    telemetry::serve(metrics, &gauges, settings.node.metrics_listen).await?;
     let status = watch::Sender::new(Status::default());
     let shown = (!quiet).then(|| tokio::task::spawn_local(progress::show(status.subscribe())));
     let member = member::Member {
         shared,
         node: settings.node,
         dial: settings.dial,
+        memory,
+        gauges,
         name: match &args.shared.node_name {
             Some(name) => name.clone(),
             None => who::node()?,

@@ -18,6 +18,7 @@ use super::store::Shared;
 use super::works::{Bench, Came, Works};
 use crate::config::NodeConfig;
 use crate::exit::{Code, Failure};
+use crate::gauges::Gauges;
 use crate::machine;
 use crate::shutdown::Signals;
 use crate::wiring::Memory;
@@ -27,6 +28,8 @@ pub struct Member {
     pub shared: Shared,
     pub node: NodeConfig,
     pub dial: Dial,
+    pub memory: Memory,
+    pub gauges: Gauges,
     pub name: NodeName,
     /// Where the crawls' folders are.
     pub output: PathBuf,
@@ -75,7 +78,8 @@ pub async fn run(member: Member, signals: &mut Signals) -> Result<Left, Failure>
     let (heard, mut news) = watch::channel(first);
     let state = watch::Sender::new(NodeState::Working);
     let mut works = Works::new(Bench {
-        memory: Memory::of(member.node.max_memory_bytes),
+        memory: member.memory,
+        gauges: member.gauges,
         shared: member.shared,
         node: member.node,
         dial: member.dial,

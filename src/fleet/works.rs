@@ -30,6 +30,7 @@ use crate::config::{NodeConfig, Settings};
 use crate::exit::Failure;
 use crate::failing::Failing;
 use crate::folder::{Folder, Owner};
+use crate::gauges::Gauges;
 use crate::home::{Home, SharedCrawl};
 use crate::run::{self, Ran};
 use crate::shutdown::Signals;
@@ -55,6 +56,7 @@ pub struct Bench {
     /// Only these; all where it is empty.
     pub only: Vec<CrawlName>,
     pub memory: Memory,
+    pub gauges: Gauges,
     pub clock: Clock,
     /// Where the one crawl of `crawl --store` is shown.
     pub shown: Option<watch::Sender<Status>>,
@@ -272,6 +274,7 @@ impl Works {
             }),
             elsewhere: Arc::new(AtomicU64::new(NOT_HEARD)),
             memory: bench.memory.clone(),
+            gauges: bench.gauges.clone(),
             clock: bench.clock.clone(),
             status: bench.shown.clone().unwrap_or_default(),
             orders: watch::Sender::new(None),

@@ -105,6 +105,17 @@ fn metrics_are_served_where_asked() {
     let text = get(address, "/metrics");
     assert!(text.starts_with("HTTP/1.1 200"), "{text}");
     assert!(text.contains("# TYPE argiope_"), "{text}");
+    // Named after the folder; what a room counts and what the process holds.
+    for name in ["argiope_frontier_known", "argiope_actors", "argiope_leases"] {
+        let row = format!("\n{name}{{crawl=\"");
+        assert!(text.contains(&row), "no {name}: {text}");
+    }
+    assert!(
+        text.contains("\nargiope_process_open_warc_files 1\n"),
+        "{text}"
+    );
+    let health = get(address, "/health");
+    assert!(health.contains("\"name\":\"argiope_tasks\""), "{health}");
     assert!(get(address, "/api/v1/status").starts_with("HTTP/1.1 404"));
     running.signal(Signal::SIGINT).unwrap();
     ended(running, 11);

@@ -65,6 +65,11 @@ impl ByteBudget {
         }
     }
 
+    /// Bytes that may be held.
+    pub fn bound(&self) -> u64 {
+        self.bound
+    }
+
     /// Bytes held now.
     pub fn held(&self) -> u64 {
         self.bound

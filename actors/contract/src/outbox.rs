@@ -173,7 +173,7 @@ pub struct Refused<T> {
 }
 
 /// Slots held of an arrow, and the time its senders have waited in all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ArrowLoad {
     pub arrow: &'static str,
     pub slots: usize,

@@ -182,10 +182,12 @@ impl Coordinator {
         };
         let (pages_per_s, bytes_per_s) = self.pace.look(now, frontier.done, frontier.bytes);
         let settled = self.doors.pages.settled();
-        let leases: usize = fetchers.iter().map(|fetcher| fetcher.leases).sum();
+        let sum = |of: fn(&FetcherStats) -> usize| fetchers.iter().map(of).sum::<usize>() as u64;
         let node = NodePart {
             pages_per_s: self.node_pace.look(now, settled, 0).0,
-            leases: leases as u64,
+            leases: sum(|fetcher| fetcher.leases),
+            connections_idle: sum(|fetcher| fetcher.connections_idle),
+            dns_entries: sum(|fetcher| fetcher.dns_entries),
         };
         let in_flight = fetchers.iter().map(|fetcher| fetcher.in_flight).sum();
         let in_delay = fetchers
@@ -193,7 +195,6 @@ impl Coordinator {
             .filter_map(|fetcher| fetcher.next.clone())
             .min_by_key(|(_, wait)| *wait);
         let turns = self.doors.turns.load();
-        events::turns(&turns);
         let waiting_for = match (in_flight, in_delay, &frontier.next) {
             (1.., ..) => None,
             _ if turns.held > 0 => Some(format!(
@@ -225,7 +226,6 @@ impl Coordinator {
             running_ms: contract::clock::millis(running),
             waiting_for,
         };
-        events::looked(&status);
         self.doors.status.send_replace(status);
         if let Some(end) = end {
             self.end(end);

@@ -36,6 +36,10 @@ pub struct NodePart {
     pub pages_per_s: f64,
     /// Leases held now.
     pub leases: u64,
+    /// Connections kept for a next request.
+    pub connections_idle: u64,
+    /// Answers in the resolvers' caches, at most.
+    pub dns_entries: u64,
 }
 
 /// Errors by class.

@@ -3,10 +3,9 @@
 //! Names begin with `argiope_frontier_`. Labels come from small closed sets, never a URL or a host.
 
 use contract::admit::Admitted;
-use contract::control::FrontierStats;
 use contract::earlier::Reopened as Again;
 use contract::settle::Settled;
-use metrics::{counter, gauge};
+use metrics::counter;
 use tracing::{debug, error, info, warn};
 
 use crate::error::StoreError;
@@ -188,27 +187,6 @@ impl PagesSettled<'_> {
                     .increment(count(number));
             }
         }
-    }
-}
-
-/// How the frontier stands.
-pub(crate) struct Stands<'a> {
-    pub(crate) stats: &'a FrontierStats,
-}
-
-impl Stands<'_> {
-    pub(crate) fn emit(self) {
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a gauge shows more digits than anyone reads"
-        )]
-        let show = |number: u64| number as f64;
-        gauge!("argiope_frontier_known").set(show(self.stats.known));
-        gauge!("argiope_frontier_queued").set(show(self.stats.queued));
-        gauge!("argiope_frontier_done").set(show(self.stats.done));
-        gauge!("argiope_frontier_leases").set(show(self.stats.leases));
-        gauge!("argiope_frontier_hosts_active").set(show(self.stats.hosts_active));
-        gauge!("argiope_frontier_hosts_waiting").set(show(self.stats.hosts_waiting));
     }
 }
 

@@ -11,7 +11,6 @@ use contract::lease::Token;
 use super::disk::queue_key;
 use super::work::{Work, unreadable, usual};
 use crate::error::StoreError;
-use crate::events;
 use crate::store::machine::{RETRY, retry_due};
 use crate::store::{QueuePlace, QueuedAt, StoredConfig};
 
@@ -61,7 +60,6 @@ impl Work {
                 .limit
                 .is_some_and(|most| self.counters.kept >= most),
         };
-        events::Stands { stats: &stats }.emit();
         Ok(stats)
     }
 
