@@ -129,7 +129,7 @@ fn conclude(account: &Account, is_clean: bool) -> Code {
     );
     if again > 0 {
         println!(
-            "  {again} have a record and are queued: a crash came between, they are fetched again"
+            "  {again} have a record and are queued: they are to be refreshed, or a crash came between"
         );
     }
     if account.strange > 0 {

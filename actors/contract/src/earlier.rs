@@ -36,6 +36,13 @@ pub struct Earlier {
     pub modified: Option<Box<str>>,
 }
 
+impl Earlier {
+    /// Whether a request can ask for what differs from it.
+    pub fn has_validator(&self) -> bool {
+        self.etag.is_some() || self.modified.is_some()
+    }
+}
+
 /// A validator that a request can carry; none if it is too long or not visible ASCII.
 pub fn validator(value: &[u8]) -> Option<Box<str>> {
     let is_plain = |byte: &u8| (b' '..=b'~').contains(byte);

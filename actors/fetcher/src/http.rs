@@ -16,9 +16,11 @@ use contract::Url;
 use contract::cause::{Cancel, Cause, Deadline, Layer};
 use contract::clock::{Boot, Clock};
 use contract::crawl::LimitsConfig;
+use contract::earlier::Earlier;
 use contract::memory::{ByteBudget, Reservation};
 use contract::page::{Cut, Exchange};
-use http::{Method, StatusCode, Version};
+use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Version};
 use hyper::ext::ReasonPhrase;
 use tokio::time::sleep;
 use url::Position;
@@ -66,6 +68,8 @@ impl Times {
 pub(crate) struct Ask<'a> {
     pub(crate) url: &'a Url,
     pub(crate) lines: &'a Lines,
+    /// Ask only for what differs from this capture.
+    pub(crate) earlier: Option<&'a Earlier>,
     /// The page's time; the exchange ends with it at the latest.
     pub(crate) page: Deadline,
     pub(crate) cancel: &'a Cancel,
@@ -118,7 +122,7 @@ impl Exchanger {
         client: &HostClient,
         ask: Ask<'_>,
     ) -> Result<Answered, FetchError> {
-        let (request, request_head) = request(ask.url, ask.lines);
+        let (request, request_head) = request(ask.url, ask.lines, ask.earlier);
         let sent = self.clock.boot();
         let lease = Deadline {
             at: ask.not_after,
@@ -273,15 +277,36 @@ fn earlier(a: Deadline, b: Deadline) -> Deadline {
     if b.at < a.at { b } else { a }
 }
 
+/// The conditions under which a capture is to be sent anew: both, as they were found. A server that knows entity tags heeds
+/// the first alone (RFC 9110 sections 13.1.2, 13.1.3 and 13.2.2).
+fn conditions(earlier: Option<&Earlier>) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    let said = |name, value: Option<&str>| {
+        // What is no header's value was not taken for a validator.
+        value.and_then(|value| Some((name, HeaderValue::from_str(value).ok()?)))
+    };
+    let etag = earlier.and_then(|earlier| said(IF_NONE_MATCH, earlier.etag.as_deref()));
+    let modified = earlier.and_then(|earlier| said(IF_MODIFIED_SINCE, earlier.modified.as_deref()));
+    etag.into_iter().chain(modified)
+}
+
 /// The request, and its head as hyper writes it.
-fn request(url: &Url, lines: &Lines) -> (reqwest::Request, Vec<u8>) {
+fn request(url: &Url, lines: &Lines, earlier: Option<&Earlier>) -> (reqwest::Request, Vec<u8>) {
     let mut target = url.clone();
     target.set_fragment(None);
     // Names and passwords that a page puts into its links are nobody's to use. A URL with a host can lose them.
     let (_no_password, _no_name) = (target.set_password(None), target.set_username(""));
-    let head = lines.head(&target[Position::BeforePath..]);
+    let mut head = lines.head(&target[Position::BeforePath..]);
     let mut request = reqwest::Request::new(Method::GET, target);
     *request.headers_mut() = lines.headers().clone();
+    for (name, value) in conditions(earlier) {
+        // Before the empty line.
+        head.truncate(head.len() - 2);
+        head.extend_from_slice(name.as_str().as_bytes());
+        head.extend_from_slice(b": ");
+        head.extend_from_slice(value.as_bytes());
+        head.extend_from_slice(b"\r\n\r\n");
+        request.headers_mut().append(name, value);
+    }
     (request, head)
 }
 

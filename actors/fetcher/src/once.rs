@@ -119,6 +119,7 @@ pub async fn fetch(parts: Parts, url: &Url) -> Result<Document, OnceError> {
         let ask = Ask {
             url: &url,
             lines: &Lines::of(&url, headers.unwrap_or_default()).map_err(failed)?,
+            earlier: None,
             page,
             cancel: &Cancel::new(),
             not_after: page.at,

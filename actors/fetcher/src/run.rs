@@ -297,8 +297,16 @@ impl Run {
         let mut hops = turn.queued.hops;
         loop {
             let url = turn.url.clone();
+            // What the queued URL was tells nothing of another spelling that it redirects to.
+            let earlier = turn.queued.earlier.as_deref();
+            let earlier = earlier.filter(|_| *turn.queued.url == *url.as_str());
             let result = self
-                .request(&url, pause, &mut turn.begun, Wanted::Whole(body_max))
+                .request(
+                    &url,
+                    pause,
+                    &mut turn.begun,
+                    (Wanted::Whole(body_max), earlier),
+                )
                 .await?;
             tries_here = tries_here.saturating_add(1);
             let mut facts = Facts::of(&result, self.shell.clock.wall().millis());

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use contract::clock::{Chance, Clock};
+use contract::earlier::Earlier;
 use contract::keep::ParsedPage;
 use contract::outcome::Outcome;
 use contract::page::{Cut, Exchange, Fate, Place};
@@ -16,6 +17,7 @@ use http::Version;
 
 use crate::cdx::pieces::{self, Pieces};
 use crate::cdx::{self, Line};
+use crate::change::{Change, not_modified as not_modified_since};
 use crate::disk::{Disk, ToSync};
 use crate::duplicates::{Duplicates, First, is_comparable};
 use crate::error::StoreError;
@@ -41,6 +43,8 @@ pub struct Kept {
     pub digest: Digest,
     /// The record that has the payload, where this one names it instead.
     pub same_as: Option<First>,
+    /// What a refresh found.
+    pub change: Option<Change>,
 }
 
 /// The WARC files of a crawl and their index.
@@ -109,7 +113,22 @@ impl Archive {
         let digest = Digest::of_body(&exchange.body).map_err(StoreError::Body)?;
         let not_modified = page.verdict.outcome == Outcome::NotModified;
         let compares = is_comparable(exchange);
-        let same_as = compares.then(|| self.duplicates.find(&digest)).flatten();
+        // What a 304 stands for: its payload is the earlier one's.
+        let told = not_modified_since(parsed)
+            .and_then(|earlier| Some((earlier, Digest::parse(&earlier.digest)?)));
+        let stands_for = told.map(|(earlier, _)| earlier);
+        let body_digest = digest;
+        let digest = told.map_or(digest, |(_, digest)| digest);
+        let refreshed = page.queued.earlier.as_deref();
+        let refreshed = refreshed.filter(|earlier| {
+            stands_for.is_some() || compares && Digest::parse(&earlier.digest) == Some(digest)
+        });
+        // A payload is left out only where its record is in this folder; that of another node's may get lost.
+        let before = refreshed.filter(|earlier| self.layout.warc(&earlier.warc).is_some());
+        let same_as = match before.map(first_of) {
+            Some(first) => Some(first),
+            None => compares.then(|| self.duplicates.find(&digest)).flatten(),
+        };
         let (id, request_id) = (self.writer.draw_id(), self.writer.draw_id());
         let protocols = [protocol(exchange.version)];
         let mut head = std::mem::take(&mut self.head);
@@ -119,15 +138,18 @@ impl Archive {
             header(http::header::CONTENT_ENCODING),
             header(http::header::CONTENT_TYPE),
         );
-        let refers = match &same_as {
-            Some(first) => Some(Refers {
+        let refers = match (&same_as, stands_for.or(before)) {
+            (_, _) if not_modified => Some(Refers {
+                profile: NOT_MODIFIED,
+                first: stands_for.map(|earlier| (&*earlier.url, &*earlier.date)),
+                id: stands_for.map(|earlier| &*earlier.record),
+            }),
+            (Some(first), earlier) => Some(Refers {
                 profile: SAME_PAYLOAD,
                 first: Some((&first.url, &first.ts)),
+                id: earlier.map(|earlier| &*earlier.record),
             }),
-            None => not_modified.then_some(Refers {
-                profile: NOT_MODIFIED,
-                first: None,
-            }),
+            (None, _) => None,
         };
         let kind = match refers {
             Some(_) => Kind::Revisit,
@@ -193,7 +215,7 @@ impl Archive {
             Kind::Revisit => Some("warc/revisit".to_owned()),
             _ => named.map(cdx::mime_of),
         };
-        if compares && same_as.is_none() {
+        if compares && !not_modified && same_as.is_none() {
             let first = First {
                 url: page.url.as_str().into(),
                 ts: stamp::iso(page.began).into(),
@@ -222,6 +244,7 @@ impl Archive {
             bytes,
             digest,
             same_as,
+            change: Change::of_page(parsed, Some(&body_digest)),
         }))
     }
 
@@ -320,6 +343,16 @@ impl Archive {
         self.durable = 0;
         self.full.clear();
         self.duplicates.clear();
+    }
+}
+
+/// The record that has the payload of an earlier capture.
+fn first_of(earlier: &Earlier) -> First {
+    First {
+        url: earlier.url.clone(),
+        ts: earlier.date.clone(),
+        warc: earlier.warc.clone(),
+        offset: earlier.offset,
     }
 }
 

@@ -2,15 +2,16 @@
 //!
 //! Each URL counts once, by its first final line, although a crash may have repeated it. To tell repeats in
 //! bounded memory, the ledger is read once for each slice of the URLs' hashes; a short one is one slice. Hosts and
-//! media types beyond a limit are counted together. Invariant: memory does not grow with the crawl. Start at [`count`].
+//! media types beyond a limit are counted together. Lines of refreshes are counted by what they found, and apart. Invariant: memory does not grow with the crawl. Start at [`count`].
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 
 use contract::outcome::Outcome;
 use serde::Serialize;
 
+use crate::change::Change;
 use crate::error::StoreError;
 use crate::layout::Layout;
 use crate::ledger::{Entry, LedgerReader};
@@ -22,6 +23,8 @@ const SLICE: u64 = 1 << 20;
 const LINE_MIN: u64 = 100;
 /// Names counted one by one in a table; the rest is [`OTHERS`].
 const NAMES_MAX: usize = 100_000;
+/// URLs that are named as gone: 20 MB at most.
+pub const GONE_MAX: usize = 10_000;
 /// What stands for names beyond the limit.
 pub const OTHERS: &str = "(others)";
 
@@ -72,6 +75,10 @@ pub struct Figures {
     pub kept: u64,
     /// Of those, with a payload that was in the archive already; bytes are those not stored again.
     pub duplicates: Row,
+    /// Refreshes by what they found, each line; they count in no other row but those of answers and bytes.
+    pub refreshes: BTreeMap<Change, u64>,
+    /// URLs that were there once and are gone, as the last refresh found them; at most [`GONE_MAX`].
+    pub gone: BTreeSet<String>,
     /// Bytes of the records of answers, as compressed.
     pub archived_bytes: u64,
     pub outcomes: BTreeMap<String, Row>,
@@ -126,6 +133,12 @@ fn count_in_slices(layouts: &[Layout], slice: u64) -> Result<Figures, StoreError
             if this == 0 {
                 figures.attempt(&entry);
             }
+            if entry.change.is_some() {
+                if this == 0 {
+                    figures.refreshed(entry);
+                }
+                return;
+            }
             if !is_decided(&entry) {
                 return;
             }
@@ -155,7 +168,7 @@ fn decided(layouts: &[Layout]) -> Result<u64, StoreError> {
 }
 
 fn is_decided(entry: &Entry) -> bool {
-    entry.is_final && entry.is_url()
+    entry.is_final && entry.is_url() && entry.change.is_none()
 }
 
 /// Shows each line of all ledgers, one after the other; none for one that cannot be read.
@@ -194,6 +207,20 @@ impl Figures {
         self.attempts_repeated += u64::from(!entry.is_final && entry.is_url());
         if entry.warc.is_some() {
             self.archived_bytes += entry.length.unwrap_or(0);
+        }
+    }
+
+    fn refreshed(&mut self, entry: Entry) {
+        let Some(change) = entry.change else { return };
+        *self.refreshes.entry(change).or_default() += 1;
+        match change {
+            Change::Gone if self.gone.len() < GONE_MAX => {
+                self.gone.insert(entry.url);
+            }
+            Change::Gone | Change::Unknown => {}
+            Change::Unchanged | Change::Changed | Change::Back => {
+                self.gone.remove(&entry.url);
+            }
         }
     }
 

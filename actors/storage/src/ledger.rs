@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::archive::Kept;
 use crate::cdx::mime_of;
+use crate::change::Change;
 use crate::duplicates::First;
 use crate::jsonl;
 use crate::stamp;
@@ -52,6 +53,8 @@ struct Line<'a> {
     token: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change: Option<Change>,
     #[serde(flatten)]
     warc: Option<Warc<'a>>,
 }
@@ -124,6 +127,10 @@ pub fn of_page(out: &mut Vec<u8>, parsed: &ParsedPage, kept: Option<&Kept>) -> i
         tries: Some(tries),
         token: Some(page.token.0),
         detail: page.verdict.detail.as_deref(),
+        change: match kept {
+            Some(kept) => kept.change,
+            None => Change::of_page(parsed, None),
+        },
         warc: kept.map(|kept| Warc {
             digest: kept.digest.to_string(),
             warc: &kept.file,
@@ -155,6 +162,7 @@ pub fn of_refused(out: &mut Vec<u8>, page: &Page, link: &RefusedLink) -> io::Res
         tries: None,
         token: None,
         detail: Some(&link.rule),
+        change: None,
         warc: None,
     };
     jsonl::push(out, &line)
@@ -182,6 +190,8 @@ pub struct Entry {
     pub tries: Option<u8>,
     pub token: Option<u64>,
     pub detail: Option<String>,
+    /// What a refresh found; none for the first fetch of a URL.
+    pub change: Option<Change>,
     pub digest: Option<String>,
     pub warc: Option<String>,
     pub offset: Option<u64>,

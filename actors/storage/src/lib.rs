@@ -10,6 +10,7 @@
 pub mod actor;
 pub mod archive;
 pub mod cdx;
+pub mod change;
 pub mod config;
 pub mod disk;
 pub mod duplicates;

@@ -13,6 +13,7 @@ use contract::rights::Statement;
 use serde::Serialize;
 
 use crate::archive::Kept;
+use crate::change::Change;
 use crate::jsonl;
 use crate::stamp;
 
@@ -52,6 +53,9 @@ struct Line<'a> {
     /// The URL whose record has the body, where this page's names it instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     same_as: Option<&'a str>,
+    /// What a refresh found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change: Option<Change>,
     /// What site and page say of the page's use.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     rights: Vec<Right>,
@@ -112,6 +116,7 @@ pub fn of_page(
             .map(|hash| format!("{hash:016x}")),
         digest: kept.digest.to_string(),
         same_as: kept.same_as.as_ref().map(|first| &*first.url),
+        change: kept.change,
         rights: facts.rights.iter().map(Right::of).collect(),
     };
     jsonl::push(out, &line)

@@ -63,6 +63,7 @@ pub fn write(layout: &Layout, disk: &Disk, figures: &Figures) -> Result<(), Stor
         ("mimetype-report.txt", mime_report(figures)),
         ("outcome-report.txt", outcome_report(figures)),
         ("template-report.txt", template_report(figures)),
+        ("gone-report.txt", gone_report(figures)),
         ("crawl.json", json + "\n"),
     ];
     files
@@ -172,6 +173,11 @@ fn template_report(figures: &Figures) -> String {
     table("[#near-duplicates] [#pages] [template]", rows)
 }
 
+/// URLs that are gone.
+fn gone_report(figures: &Figures) -> String {
+    table("[url]", figures.gone.iter().map(|url| word(url)))
+}
+
 fn crawl_report(figures: &Figures) -> String {
     let time = |stamp: &Option<String>| stamp.as_deref().unwrap_or("-").to_owned();
     let near: u64 = figures.templates.values().map(|row| row.near).sum();
@@ -191,10 +197,17 @@ fn crawl_report(figures: &Figures) -> String {
         ("Duplicate Bytes", figures.duplicates.bytes.to_string()),
         ("Near Duplicates", near.to_string()),
     ];
-    lines.iter().fold(String::new(), |mut out, (name, value)| {
-        let _infallible = writeln!(out, "{name}: {value}");
-        out
-    })
+    let refreshes = figures
+        .refreshes
+        .iter()
+        .map(|(change, lines)| (change.name(), lines.to_string()));
+    lines
+        .into_iter()
+        .chain(refreshes)
+        .fold(String::new(), |mut out, (name, value)| {
+            let _infallible = writeln!(out, "{name}: {value}");
+            out
+        })
 }
 
 #[cfg(test)]
@@ -300,7 +313,7 @@ mod tests {
             serde_json::from_slice(&fs::read(layout.reports().join("crawl.json")).unwrap())
                 .unwrap();
         assert_eq!(json["kept"], 8);
-        assert_eq!(fs::read_dir(layout.reports()).unwrap().count(), 7);
+        assert_eq!(fs::read_dir(layout.reports()).unwrap().count(), 8);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::io;
 use contract::Url;
 use serde::{Deserialize, Serialize};
 
+use crate::change::Change;
 use crate::error::StoreError;
 use crate::figures::OTHERS;
 use crate::layout::Layout;
@@ -43,6 +44,7 @@ struct PageLine {
     status: u16,
     simhash: Option<String>,
     same_as: Option<String>,
+    change: Option<Change>,
 }
 
 #[derive(Debug, Default)]
@@ -52,8 +54,8 @@ struct Family {
     unlike: VecDeque<(u64, u64)>,
 }
 
-/// Counts the pages of several folders by their templates. What is a duplicate to the byte, is an answer other than 2xx, or
-/// has no main text is left out.
+/// Counts the pages of several folders by their templates. What is a duplicate to the byte, is an answer other than 2xx, was
+/// fetched before, or has no main text is left out.
 ///
 /// # Errors
 /// A page list that cannot be read; one that is not there has no pages.
@@ -85,7 +87,7 @@ fn add(families: &mut BTreeMap<String, Family>, line: &PageLine) {
     let Some(simhash) = simhash.and_then(|hex| u64::from_str_radix(hex, 16).ok()) else {
         return;
     };
-    if line.same_as.is_some() || !(200..300).contains(&line.status) {
+    if line.same_as.is_some() || line.change.is_some() || !(200..300).contains(&line.status) {
         return;
     }
     let Some(name) = template(&line.url) else {
@@ -226,6 +228,7 @@ mod tests {
                 status: 200,
                 simhash: Some("0".to_owned()),
                 same_as: None,
+                change: None,
             };
             add(&mut families, &line);
         }

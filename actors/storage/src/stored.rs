@@ -1,11 +1,14 @@
-//! A kept answer, read back: its head and body as they were received.
+//! A kept answer, read back: its head and body as they were received, or what of it a refresh needs ([`earlier`]).
 //!
 //! Owns how a ledger line leads to them. It judges nothing: whoever needs to know that all is sound asks
 //! [`verify`](crate::verify). Start at [`answer`].
 
+use contract::earlier::{Earlier, validator};
+
 use crate::layout::Layout;
 use crate::ledger::Entry;
-use crate::warc::reader::Reader;
+use crate::warc::http_head;
+use crate::warc::reader::{Entry as Read, Reader};
 
 /// Longer bodies are not read back: a sitemap may be as long, and nothing else is read for links that far.
 pub const BODY_MAX: usize = 64 << 20;
@@ -32,6 +35,59 @@ pub fn answer(layout: &Layout, entry: &Entry) -> Option<Stored> {
     Some(Stored { head, body })
 }
 
+/// What a refresh of this line's URL is asked with and compared to; none where the record that has its payload is not there
+/// and whole. `gone` says that the URL was not found since.
+pub fn earlier(layout: &Layout, entry: &Entry, gone: bool) -> Option<Earlier> {
+    let own = whole(layout, entry.warc.as_deref()?, entry.offset?, &entry.url)?;
+    let payload = match &entry.same_as {
+        Some(first) => whole(layout, &first.warc, first.offset, &first.url)?,
+        None => own.clone(),
+    };
+    let field = |name| payload.fields.get(name);
+    if field("WARC-Type") != Some("response")
+        || field("WARC-Payload-Digest") != entry.digest.as_deref()
+    {
+        return None;
+    }
+    let (own_head, head) = (own.http_head?, payload.http_head.as_deref()?);
+    // What a server does not say of a page that is not modified holds as it was (RFC 9110 section 15.4.5).
+    let is_whole = entry.status != Some(304);
+    let said = |name: &str| {
+        let own = validator(http_head::find(&own_head, name).unwrap_or_default());
+        match own {
+            None if !is_whole => validator(http_head::find(head, name).unwrap_or_default()),
+            own => own,
+        }
+    };
+    let (warc, offset) = match &entry.same_as {
+        Some(first) => (first.warc.clone(), first.offset),
+        None => (entry.warc.as_deref()?.into(), entry.offset?),
+    };
+    Some(Earlier {
+        digest: entry.digest.as_deref()?.into(),
+        status: match is_whole {
+            true => entry.status?,
+            false => http_head::status(head)?.parse().ok()?,
+        },
+        gone,
+        record: field("WARC-Record-ID")?.into(),
+        url: field("WARC-Target-URI")?.into(),
+        date: field("WARC-Date")?.into(),
+        warc,
+        offset,
+        etag: said("etag"),
+        modified: said("last-modified"),
+    })
+}
+
+/// The record of this URL in this place, if no digest of it is wrong.
+fn whole(layout: &Layout, warc: &str, offset: u64, url: &str) -> Option<Read> {
+    let mut reader = Reader::open_at(&layout.warc(warc)?, offset).ok()?;
+    let record = reader.next(&mut |_| {}).ok()??;
+    let is_it = record.is_sound() && record.fields.get("WARC-Target-URI") == Some(url);
+    is_it.then_some(record)
+}
+
 /// Reads the record of this URL and kind in this place.
 fn read(layout: &Layout, warc: &str, offset: u64, url: &str, kind: &str) -> Option<Stored> {
     let path = layout.warc(warc)?;
@@ -53,13 +109,14 @@ fn read(layout: &Layout, warc: &str, offset: u64, url: &str, kind: &str) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::change::Change;
     use crate::disk::Disk;
     use crate::figures::Row;
     use crate::ledger::LedgerReader;
     use crate::reports::finish;
     use crate::stamp;
     use crate::testing::{NOW, PageBuilder, scratch, store_pages};
-    use crate::warc::record::SAME_PAYLOAD;
+    use crate::warc::record::{NOT_MODIFIED, SAME_PAYLOAD};
 
     #[test]
     fn an_answer_is_read_back_by_its_line() {
@@ -137,5 +194,125 @@ mod tests {
         assert_eq!(index.matches("\"mime\": \"warc/revisit\"").count(), 2);
         let pages = std::fs::read_to_string(layout.pages()).unwrap();
         assert_eq!(pages.matches("\"same_as\":\"http://a.test/0\"").count(), 2);
+    }
+
+    /// The lines of the ledger.
+    fn lines(layout: &Layout) -> Vec<Entry> {
+        let mut ledger = LedgerReader::open(&layout.ledger()).unwrap();
+        std::iter::from_fn(|| ledger.next_entry().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_refresh_stands_for_the_record_that_has_the_payload_however_often() {
+        let dir = scratch();
+        let body = "the same words. ".repeat(100);
+        let page = || PageBuilder::new("http://a.test/x");
+        let first = page()
+            .header("etag", "\"1\"")
+            .header("last-modified", "a while ago");
+        let layout = store_pages(dir.path(), [first.html(&body).build()]);
+        let refresh = |page: PageBuilder, gone: bool| {
+            let before = lines(&layout).pop().unwrap();
+            let mut page = page.build();
+            page.page.queued.earlier = Some(Box::new(earlier(&layout, &before, gone).unwrap()));
+            store_pages(dir.path(), [page]);
+            lines(&layout).pop().unwrap()
+        };
+        let kept = |entry: &Entry| {
+            let path = layout.warc(entry.warc.as_deref().unwrap()).unwrap();
+            let mut reader = Reader::open_at(&path, entry.offset.unwrap()).unwrap();
+            reader.next(&mut |_| {}).unwrap().unwrap().fields
+        };
+        let original = &lines(&layout)[0];
+        let id = kept(original).get("WARC-Record-ID").unwrap().to_owned();
+        let found = earlier(&layout, original, false).unwrap();
+        let (etag, modified) = (found.etag.as_deref(), found.modified.as_deref());
+        assert_eq!((etag, modified), (Some("\"1\""), Some("a while ago")));
+        let is_revisit = |entry: &Entry, profile: &str| {
+            let fields = kept(entry);
+            let field = |name| fields.get(name);
+            assert_eq!(field("WARC-Type"), Some("revisit"));
+            assert_eq!(field("WARC-Profile"), Some(profile));
+            assert_eq!(field("WARC-Refers-To"), Some(&*id));
+            assert_eq!(field("WARC-Refers-To-Target-URI"), Some("http://a.test/x"));
+            assert_eq!(field("WARC-Refers-To-Date"), Some(&*stamp::iso(NOW)));
+            assert_eq!(entry.digest, original.digest);
+            assert_eq!(field("WARC-Payload-Digest"), entry.digest.as_deref());
+            assert_eq!(
+                entry.same_as.as_ref().unwrap().offset,
+                original.offset.unwrap()
+            );
+        };
+        // A 304 that repeats one validator; another after it; then the same body once more, in whole.
+        for _twice in 0..2 {
+            let told = refresh(page().status(304).header("etag", "\"1\""), false);
+            assert_eq!(told.change, Some(Change::Unchanged));
+            is_revisit(&told, NOT_MODIFIED);
+            let found = earlier(&layout, &told, false).unwrap();
+            assert_eq!(
+                (found.status, found.modified.as_deref()),
+                (200, Some("a while ago"))
+            );
+        }
+        let same = refresh(page().header("etag", "\"2\"").html(&body), true);
+        assert_eq!(same.change, Some(Change::Back));
+        is_revisit(&same, SAME_PAYLOAD);
+        let found = earlier(&layout, &same, false).unwrap();
+        assert_eq!(
+            (found.etag.as_deref(), found.modified),
+            (Some("\"2\""), None)
+        );
+        // Changed: a record of its own.
+        let changed = refresh(page().html(&body.replace("same", "new")), false);
+        assert_eq!(
+            (changed.change, &changed.same_as),
+            (Some(Change::Changed), &None)
+        );
+        // Gone: nothing is asked of what it was, which its line still tells.
+        let gone = refresh(page().status(404).html("no"), false);
+        assert_eq!(gone.change, Some(Change::Gone));
+        let findings = crate::verify::verify(&layout, &mut |_, _| {}).unwrap();
+        assert!(findings.is_clean(), "{findings:?}");
+        let figures = finish(&layout, &Disk::default()).unwrap();
+        let refreshes: Vec<_> = figures.refreshes.into_iter().collect();
+        assert_eq!(
+            refreshes,
+            [
+                (Change::Unchanged, 2),
+                (Change::Changed, 1),
+                (Change::Gone, 1),
+                (Change::Back, 1)
+            ]
+        );
+        assert_eq!((figures.urls, figures.kept, figures.repeats), (1, 1, 0));
+        assert_eq!(
+            figures.gone.into_iter().collect::<Vec<_>>(),
+            ["http://a.test/x"]
+        );
+    }
+
+    #[test]
+    fn a_payload_in_another_folder_is_named_and_kept_here_all_the_same() {
+        let (there, here) = (scratch(), scratch());
+        let body = "the same words. ".repeat(100);
+        let page = || PageBuilder::new("http://a.test/x").header("etag", "\"1\"");
+        let other = store_pages(there.path(), [page().html(&body).build()]);
+        let mut before = earlier(&other, &lines(&other)[0], false).unwrap();
+        // Files of two nodes have not the same name, as those of two tests have.
+        before.warc = "another".into();
+        let refreshed = [page().status(304).build(), page().html(&body).build()].map(|mut page| {
+            page.page.queued.earlier = Some(Box::new(before.clone()));
+            page
+        });
+        let layout = store_pages(here.path(), refreshed);
+        let [told, whole] = lines(&layout).try_into().unwrap();
+        assert_eq!((told.change, told.same_as), (Some(Change::Unchanged), None));
+        assert_eq!(
+            (whole.change, &whole.same_as),
+            (Some(Change::Unchanged), &None)
+        );
+        assert!(answer(&layout, &whole).is_some_and(|stored| stored.body == body.as_bytes()));
+        let findings = crate::verify::verify(&layout, &mut |_, _| {}).unwrap();
+        assert!(findings.is_clean(), "{findings:?}");
     }
 }

@@ -33,6 +33,7 @@ pub(crate) fn kept() -> Kept {
         bytes: 20,
         digest: Digest::of(b""),
         same_as: None,
+        change: None,
     }
 }
 

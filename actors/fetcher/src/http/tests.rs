@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use contract::earlier::Earlier;
 use contract::outcome::Outcome;
 use http::header::ACCEPT;
 use http::{HeaderMap, HeaderValue};
@@ -60,6 +61,10 @@ impl Bench {
     }
 
     async fn get(&self, url: &str) -> Result<Answered, FetchError> {
+        self.refresh(url, None).await
+    }
+
+    async fn refresh(&self, url: &str, earlier: Option<&Earlier>) -> Result<Answered, FetchError> {
         let clock = &self.exchanger.clock;
         let url = Url::parse(url).unwrap();
         let mut headers = HeaderMap::new();
@@ -68,6 +73,7 @@ impl Bench {
         let ask = Ask {
             url: &url,
             lines: &lines,
+            earlier,
             page: Deadline::new(clock, Layer::Page, Duration::from_secs(60)),
             cancel: &self.cancel,
             not_after: clock.boot().after(Duration::from_secs(90)),
@@ -93,6 +99,34 @@ fn text(answered: &Answered) -> String {
 
 fn send(text: &str) -> Act {
     Act::Send(text.as_bytes().to_vec())
+}
+
+#[tokio::test]
+async fn a_refresh_asks_for_what_differs_and_its_head_is_kept_as_sent() {
+    let site = Site::start(|_, _| answer("304 Not Modified", "etag: \"1\"\r\n", "")).await;
+    let bench = Bench::new();
+    let mut earlier = Earlier {
+        etag: Some("W/\"1\"".into()),
+        modified: Some("Mon, 24 Nov 2025 16:00:00 GMT".into()),
+        ..Earlier::default()
+    };
+    let (tag, date) = (
+        "if-none-match: W/\"1\"\r\n",
+        "if-modified-since: Mon, 24 Nov 2025 16:00:00 GMT\r\n",
+    );
+    for (has_tag, has_date) in [(true, true), (false, true), (false, false)] {
+        earlier.etag = earlier.etag.filter(|_| has_tag);
+        earlier.modified = earlier.modified.filter(|_| has_date);
+        let answered = bench.refresh(&site.url("/"), Some(&earlier)).await.unwrap();
+        assert_eq!(answered.exchange.status, 304);
+        let head = site.seen().last().unwrap().head.clone();
+        assert_eq!(head.as_bytes(), answered.exchange.request_head);
+        assert_eq!(
+            (head.contains(tag), head.contains(date)),
+            (has_tag, has_date),
+            "{head}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -367,6 +401,7 @@ async fn a_connection_that_stands_after_the_lease_carries_nothing() {
     let ask = Ask {
         url: &url,
         lines: &lines,
+        earlier: None,
         page: Deadline::new(clock, Layer::Page, Duration::from_secs(60)),
         cancel: &bench.cancel,
         not_after: Boot(clock.boot().0 - 1),

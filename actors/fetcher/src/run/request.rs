@@ -11,6 +11,7 @@ use std::time::Duration;
 use contract::Url;
 use contract::canonical::canonical;
 use contract::cause::{Cause, Layer};
+use contract::earlier::Earlier;
 use contract::host::{Host, Origin};
 use contract::turns::Turn;
 use http::Version;
@@ -35,13 +36,14 @@ impl Run {
     }
 
     /// Sends one request when its turn has come: after the host's delay or `pause`, the longer of them, and when the
-    /// rate of all nodes has a slot. Whoever waits for that holds no permit and no memory.
+    /// rate of all nodes has a slot. Whoever waits for that holds no permit and no memory. With `earlier` only what differs
+    /// from that is asked for.
     pub(super) async fn request(
         &mut self,
         url: &Url,
         pause: Duration,
         begun: &mut Begun,
-        wanted: Wanted,
+        (wanted, earlier): (Wanted, Option<&Earlier>),
     ) -> Result<Result<Answered, FetchError>, Stop> {
         let shell = self.shell.clone();
         let longest = self.hold.longest(shell.exchanger.times.answer);
@@ -96,6 +98,7 @@ impl Run {
         let ask = Ask {
             url,
             lines: &lines,
+            earlier,
             page,
             cancel: &shell.stop,
             not_after,

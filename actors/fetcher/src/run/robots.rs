@@ -265,7 +265,7 @@ impl Run {
             let mut begun = self.nothing_begun();
             let wanted = Wanted::Start(BODY_MAX as u64 + 1);
             let result = if Host::of(&url).as_ref() == Some(&self.hold.host) {
-                self.request(&url, Duration::ZERO, &mut begun, wanted)
+                self.request(&url, Duration::ZERO, &mut begun, (wanted, None))
                     .await?
             } else {
                 self.elsewhere(&url, &mut begun, wanted).await?

@@ -43,7 +43,12 @@ impl Run {
         };
         let mut begun = self.nothing_begun();
         let answered = match self
-            .request(&url, Duration::ZERO, &mut begun, Wanted::Start(BODY_MAX))
+            .request(
+                &url,
+                Duration::ZERO,
+                &mut begun,
+                (Wanted::Start(BODY_MAX), None),
+            )
             .await?
         {
             Ok(answered) => answered,

@@ -1,5 +1,6 @@
 //! A lease's run against raw sockets and a manual frontier: order, pace, retries, robots, drain.
 
+mod refresh;
 mod robots;
 mod robots_answers;
 mod strikes;

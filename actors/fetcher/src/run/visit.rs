@@ -115,7 +115,9 @@ impl Run {
         if let Err(error) = self.enter(url).await? {
             return Ok(Err(error));
         }
-        let result = self.request(url, Duration::ZERO, begun, wanted).await?;
+        let result = self
+            .request(url, Duration::ZERO, begun, (wanted, None))
+            .await?;
         let facts = Facts::of(&result, self.shell.clock.wall().millis());
         let strikes = strikes_after(self.hold.strikes, &facts, self.shell.clock.wall());
         self.hold.strikes = strikes;

@@ -113,6 +113,8 @@ pub struct Refers<'a> {
     pub profile: &'static str,
     /// The target URI and the date of the record that has the payload; none where that is not known any more.
     pub first: Option<(&'a str, &'a str)>,
+    /// Its WARC-Record-ID, where that is known.
+    pub id: Option<&'a str>,
 }
 
 /// A record to be written. Fields that are none are left out.
@@ -185,6 +187,7 @@ impl<'a> Record<'a> {
         header.maybe("WARC-Target-URI", self.target);
         if let Some(refers) = &self.refers {
             header.text("WARC-Profile", refers.profile);
+            header.maybe("WARC-Refers-To", refers.id);
             if let Some((uri, date)) = refers.first {
                 header.text("WARC-Refers-To-Target-URI", uri);
                 header.text("WARC-Refers-To-Date", date);
