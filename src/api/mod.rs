@@ -242,7 +242,6 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_token_from_a_local_program_is_answered() {
-        reqwest_provider();
         let dir = tempfile::tempdir().unwrap();
         let (status, _keep) = watch::channel(Status::default());
         let (orders, _keep2) = watch::channel(None);
@@ -296,9 +295,5 @@ mod tests {
         assert_eq!(code(client.post(&pause).bearer_auth("secret")).await, 503);
         drop(api);
         assert!(!file.exists());
-    }
-
-    fn reqwest_provider() {
-        let _already_installed = rustls::crypto::ring::default_provider().install_default();
     }
 }

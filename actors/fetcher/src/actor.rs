@@ -35,12 +35,13 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{info, warn};
 
 use crate::address::Dial;
-use crate::clients::{Clients, Mould};
 use crate::config::{ConfigError, FetcherConfig};
+use crate::connector::Connector;
 use crate::dns::{Dns, DnsLoad, DnsSetupError};
 use crate::events::{self, Meters};
 use crate::gather::SpillDir;
 use crate::http::{Exchanger, Times};
+use crate::pool::Pool;
 use crate::run::work_off;
 use crate::settings::Settings;
 use crate::shell::{Doors, Shell};
@@ -90,7 +91,7 @@ pub struct Fetcher {
 }
 
 impl Fetcher {
-    /// Builds a fetcher on this Arbiter (its resolver and clients belong to that thread) and starts it.
+    /// Builds a fetcher on this Arbiter (its resolver and connections belong to that thread) and starts it.
     ///
     /// # Errors
     /// Settings that cannot be used, no resolver, or an Arbiter that has stopped.
@@ -113,15 +114,20 @@ impl Fetcher {
         };
         std::fs::create_dir_all(&parts.spill).map_err(spill_failed)?;
         let dns = Arc::new(Dns::new(parts.dns, parts.dial.clone())?);
-        let mould = Mould {
-            clock: parts.clock.clone(),
+        let connector = Connector {
             tls: parts.tls,
             dns: dns.clone(),
-            connect_limit: Duration::from_millis(settings.limits.connect_ms_max),
-            idle_limit: config.connection_idle(),
+            dial: parts.dial.clone(),
+            limit: Duration::from_millis(settings.limits.connect_ms_max),
         };
+        let pool = Pool::new(
+            parts.clock.clone(),
+            config.connections_max,
+            config.connection_idle(),
+        );
         let exchanger = Exchanger {
             clock: parts.clock.clone(),
+            connector,
             budget: parts.bytes,
             spill: SpillDir::new(parts.spill),
             times: Times::of(&settings.limits),
@@ -129,7 +135,7 @@ impl Fetcher {
         let room = Arc::new(Semaphore::new(config.leases_max));
         let shell = Shell {
             in_flight: Arc::new(Semaphore::new(config.in_flight_max)),
-            clients: RefCell::new(Clients::new(mould, config.connections_max)),
+            pool: RefCell::new(pool),
             config,
             settings,
             clock: parts.clock,
@@ -217,7 +223,7 @@ impl Handler<Work<FetcherReport>> for Fetcher {
             leases: held(config.leases_max, &self.room),
             in_flight: held(config.in_flight_max, &shell.in_flight),
             next: shell.next_wait(),
-            connections_idle: shell.clients.borrow().idle(),
+            connections_idle: shell.pool.borrow().idle(),
             dns_entries: usize::try_from(shell.dns.load().entries_at_most).unwrap_or(usize::MAX),
         })
     }
@@ -291,7 +297,7 @@ async fn claim(claiming: Claiming) {
         }
         if nothing {
             drop(slot);
-            shell.clients.borrow_mut().sweep();
+            shell.pool.borrow_mut().sweep();
             let idle = claimed.next_due.map_or(IDLE_MAX, |due| due.min(IDLE_MAX));
             tokio::select! {
                 () = shell.doors.bell.heard(idle) => {}

@@ -1,129 +1,90 @@
-//! When was the connection there? reqwest does not say; a layer around its connector does.
+//! Addresses to a TCP connection: the first that answers, with a second family tried soon (RFC 8305, "Happy Eyeballs").
 //!
-//! Owns two things that need that moment: the head's time starts when the connection stands, and a connection that
-//! stands only after the lease's end is not used (I4; a suspended machine wakes in the middle of a connect).
-//! One request at a time per client, so that there is one state. Start at [`Watch`].
+//! Owns the order and the pace of the attempts. It knows neither names nor which addresses may be dialled; whoever
+//! calls it bounds the whole by dropping it. Start at [`dial`].
 
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::time::Duration;
 
-use contract::clock::{Boot, Clock};
-use tokio::sync::watch;
-use tower_layer::Layer;
-use tower_service::Service;
+use futures_util::future::{Either, select};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
 
-use crate::error::LeaseOver;
+/// The second family gets its chance after this (RFC 8305 section 5 has 250 ms for each address).
+const SECOND_FAMILY_AFTER: Duration = Duration::from_millis(300);
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// Where the connection for the running request stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dialling {
-    /// No new one is made: a kept one serves, or nothing has begun.
-    Idle,
-    /// Name, TCP or TLS is under way.
-    Connecting,
-    /// A new one stands since then.
-    Connected(Boot),
-}
-
-/// The state that a client's connector reports to its requests.
-#[derive(Debug)]
-pub(crate) struct Watch {
-    clock: Clock,
-    state: watch::Sender<Dialling>,
-    not_after: AtomicU64,
-}
-
-impl Watch {
-    pub(crate) fn new(clock: Clock) -> Arc<Self> {
-        Arc::new(Self {
-            clock,
-            state: watch::Sender::new(Dialling::Idle),
-            not_after: AtomicU64::new(0),
-        })
+/// Connects to the first of these addresses that can be reached, those of the first one's family before the others;
+/// `limit` is shared out among a family's, so that an address that swallows packets does not cost all of it.
+///
+/// # Errors
+/// What the last attempt said.
+pub(crate) async fn dial(addresses: &[SocketAddr], limit: Duration) -> io::Result<TcpStream> {
+    let (first, second): (Vec<SocketAddr>, Vec<SocketAddr>) = addresses
+        .iter()
+        .partition(|address| address.is_ipv4() == addresses[0].is_ipv4());
+    if second.is_empty() {
+        return one_after_another(&first, limit).await;
     }
-
-    /// A request begins, under a lease that ends then.
-    pub(crate) fn begin(&self, not_after: Boot) -> watch::Receiver<Dialling> {
-        self.not_after.store(not_after.0, Ordering::Release);
-        self.state.send_replace(Dialling::Idle);
-        self.state.subscribe()
-    }
-
-    fn connected(&self) -> Result<(), LeaseOver> {
-        let now = self.clock.boot();
-        if now > Boot(self.not_after.load(Ordering::Acquire)) {
-            return Err(LeaseOver);
-        }
-        self.state.send_replace(Dialling::Connected(now));
-        Ok(())
-    }
-}
-
-/// Puts a [`Watch`] around reqwest's connector.
-#[derive(Clone, Debug)]
-pub(crate) struct WatchLayer(pub(crate) Arc<Watch>);
-
-impl<S> Layer<S> for WatchLayer {
-    type Service = Watched<S>;
-
-    fn layer(&self, inner: S) -> Watched<S> {
-        Watched {
-            inner: Arc::new(Mutex::new(inner)),
-            watch: self.0.clone(),
+    let ahead = pin!(one_after_another(&first, limit));
+    match select(ahead, pin!(sleep(SECOND_FAMILY_AFTER))).await {
+        Either::Left((Ok(stream), _)) => Ok(stream),
+        Either::Left((Err(_), _)) => one_after_another(&second, limit).await,
+        Either::Right(((), ahead)) => {
+            match select(ahead, pin!(one_after_another(&second, limit))).await {
+                Either::Left((Ok(stream), _)) | Either::Right((Ok(stream), _)) => Ok(stream),
+                Either::Left((Err(_), behind)) => behind.await,
+                Either::Right((Err(_), ahead)) => ahead.await,
+            }
         }
     }
 }
 
-/// A connector that reports. Its copies share the one that connects: reqwest copies its connector several times a
-/// request, also for the requests that a kept connection serves, and that one is dear to copy.
-#[derive(Debug)]
-pub(crate) struct Watched<S> {
-    inner: Arc<Mutex<S>>,
-    watch: Arc<Watch>,
-}
-
-impl<S> Clone for Watched<S> {
-    fn clone(&self) -> Self {
-        Self {
-            inner: self.inner.clone(),
-            watch: self.watch.clone(),
+async fn one_after_another(addresses: &[SocketAddr], limit: Duration) -> io::Result<TcpStream> {
+    let share = limit / u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
+    let mut last = io::Error::new(ErrorKind::AddrNotAvailable, "no address");
+    for address in addresses {
+        match timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => last = error,
+            Err(_) => last = ErrorKind::TimedOut.into(),
         }
     }
+    Err(last)
 }
 
-impl<S> Watched<S> {
-    fn inner(&self) -> MutexGuard<'_, S> {
-        // The connector keeps nothing between calls that a panic could leave half done.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
 
-impl<S, Target> Service<Target> for Watched<S>
-where
-    S: Service<Target, Error = BoxError>,
-    S::Future: Send + 'static,
-{
-    type Response = S::Response;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<S::Response, BoxError>> + Send>>;
+    const LIMIT: Duration = Duration::from_secs(5);
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner().poll_ready(cx)
+    async fn closed_port(address: &str) -> SocketAddr {
+        let listener = TcpListener::bind((address, 0)).await.unwrap();
+        listener.local_addr().unwrap()
     }
 
-    fn call(&mut self, target: Target) -> Self::Future {
-        let connect = self.inner().call(target);
-        let watch = self.watch.clone();
-        watch.state.send_replace(Dialling::Connecting);
-        Box::pin(async move {
-            let connection = connect.await?;
-            watch.connected()?;
-            Ok(connection)
-        })
+    #[tokio::test]
+    async fn the_first_that_answers_is_taken() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let open = listener.local_addr().unwrap();
+        let closed = closed_port("127.0.0.1").await;
+        let stream = dial(&[closed, open], LIMIT).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), open);
+        let error = dial(&[closed], LIMIT).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+    }
+
+    #[tokio::test]
+    async fn a_family_that_refuses_gives_way_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let open = listener.local_addr().unwrap();
+        // Nobody listens there, whether this machine has IPv6 or not.
+        let nowhere: SocketAddr = "[::1]:9".parse().unwrap();
+        let stream = dial(&[nowhere, open], LIMIT).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), open);
+        assert!(dial(&[nowhere], LIMIT).await.is_err());
     }
 }

@@ -1,8 +1,7 @@
 //! Names to addresses, for one fetcher: a resolver and a cache that live and die with it.
 //!
 //! Owns the cache's bound and the clamp of its times, and the answer's filter: what comes out has passed
-//! [`Dial`], and it is exactly what is dialled, since reqwest connects to what [`Dns`] gives it (no second
-//! lookup could differ). It knows neither URLs nor connections. The hosts file is not read; `localhost` and what
+//! [`Dial`], and it is exactly what is dialled, since no second lookup is made. It knows neither URLs nor connections. The hosts file is not read; `localhost` and what
 //! lies below it is the loopback interface (RFC 6761 section 6.3). Start at [`Dns::lookup`].
 
 #[cfg(test)]
@@ -25,7 +24,6 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError as Answer, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RecordType};
-use reqwest::dns::{Addrs, Resolve, Resolving};
 use tokio::time::timeout;
 
 use crate::address::{AddressRefused, Dial};
@@ -61,7 +59,7 @@ impl std::fmt::Debug for Hickory {
     }
 }
 
-/// Why a name gave no address. Travels through reqwest as a source, so that it can be had back from its errors.
+/// Why a name gave no address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DnsError {
     /// The name does not exist or has no address.
@@ -287,19 +285,4 @@ fn is_localhost(name: &str) -> bool {
 fn refusals(addresses: &[AddressRefused]) -> String {
     let each: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     each.join(", ")
-}
-
-/// The form in which reqwest asks.
-#[derive(Clone, Debug)]
-pub struct ForReqwest(pub Arc<Dns>);
-
-impl Resolve for ForReqwest {
-    fn resolve(&self, name: reqwest::dns::Name) -> Resolving {
-        let dns = self.0.clone();
-        Box::pin(async move {
-            let found = dns.lookup(name.as_str()).await?;
-            let addresses: Addrs = Box::new(found.into_iter());
-            Ok(addresses)
-        })
-    }
 }

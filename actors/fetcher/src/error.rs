@@ -1,7 +1,7 @@
 //! What goes wrong between a URL and its answer, each with its outcome and its class.
 //!
-//! Owns the translation of reqwest's, hyper's, rustls' and the system's errors into [`FetchError`]. Invariant: a
-//! time-out is told by the layer that timed it, never guessed from a text. Start at [`FetchError::of_reqwest`].
+//! Owns the translation of hyper's, rustls' and the system's errors into [`FetchError`]. Invariant: a
+//! time-out is told by the layer that timed it, never guessed from a text. Start at [`FetchError::of_hyper`].
 
 #[cfg(test)]
 mod tests;
@@ -108,49 +108,36 @@ impl FetchError {
         )
     }
 
-    /// What reqwest says about a request or a body.
-    pub fn of_reqwest(error: &reqwest::Error) -> Self {
-        if error.is_builder() {
-            return Self::InvalidUrl(innermost(error));
-        }
-        if let Some(dns) = source_of::<DnsError>(error) {
-            return Self::Dns(dns.clone());
-        }
-        if let Some(over) = source_of::<LeaseOver>(error) {
-            return Self::LeaseOver(*over);
-        }
-        if error.is_connect() && error.is_timeout() {
-            return Self::deadline(Layer::Connect);
-        }
-        if let Some(tls) = source_of::<rustls::Error>(error) {
-            return Self::Tls(tls.to_string());
-        }
+    /// What hyper says about an answer or a body.
+    pub(crate) fn of_hyper(error: &hyper::Error) -> Self {
         if let Some(io) = source_of::<io::Error>(error) {
-            return Self::of_io(io, error);
+            return match io.kind() {
+                ErrorKind::InvalidData | ErrorKind::InvalidInput => {
+                    Self::Protocol(innermost(error))
+                }
+                _ => Self::Reset(innermost(error)),
+            };
         }
-        match source_of::<hyper::Error>(error) {
-            Some(hyper)
-                if hyper.is_incomplete_message() || hyper.is_canceled() || hyper.is_closed() =>
-            {
-                Self::Reset(innermost(error))
-            }
-            _ if error.is_connect() => Self::Connect(innermost(error)),
-            _ => Self::Protocol(innermost(error)),
+        match error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
+            true => Self::Reset(innermost(error)),
+            false => Self::Protocol(innermost(error)),
         }
     }
 
-    fn of_io(io: &io::Error, whole: &reqwest::Error) -> Self {
+    /// What the system or rustls says about a connection that is being made.
+    pub(crate) fn of_connect(error: &io::Error) -> Self {
+        if let Some(tls) = source_of::<rustls::Error>(error) {
+            return Self::Tls(tls.to_string());
+        }
         // EMFILE, ENFILE, EADDRNOTAVAIL (no local port left), ENOBUFS: this node's want, not the host's.
-        if let Some(errno @ (24 | 23 | 99 | 105)) = io.raw_os_error() {
+        if let Some(errno @ (24 | 23 | 99 | 105)) = error.raw_os_error() {
             return Self::NoSocket(io::Error::from_raw_os_error(errno));
         }
-        match io.kind() {
+        match error.kind() {
             ErrorKind::TimedOut => Self::deadline(Layer::Connect),
-            ErrorKind::InvalidData | ErrorKind::InvalidInput => Self::Protocol(innermost(whole)),
-            _ if whole.is_connect() && io.kind() != ErrorKind::UnexpectedEof => {
-                Self::Connect(innermost(whole))
-            }
-            _ => Self::Reset(innermost(whole)),
+            ErrorKind::InvalidData | ErrorKind::InvalidInput => Self::Protocol(innermost(error)),
+            ErrorKind::UnexpectedEof => Self::Reset(innermost(error)),
+            _ => Self::Connect(innermost(error)),
         }
     }
 }

@@ -1,14 +1,13 @@
 //! One exchange: a request is sent, its answer read to the end, to a limit or to what was had of it.
 //!
-//! Owns the request layer of time (head, stall, whole answer; the connect limit is the client's) and the
-//! form in which an exchange is kept: the body as received, chunking removed, coding kept; heads written from the
+//! Owns the request layer of time (connect, head, stall, whole answer) and the form in which an exchange is kept: the body as received, chunking removed, coding kept; heads written from the
 //! parsed ones. It knows no robots, no retries and no leases but the moment after which nothing may be sent.
-//! Invariant: what ends an exchange early is told with the layer that ended it. Start at [`Exchanger::run`].
+//! Invariants: what ends an exchange early is told with the layer that ended it; a request is written once, also where
+//! a kept connection turns out to be dead, since a second one would come without the host's delay. Start at [`Exchanger::run`].
 
 #[cfg(test)]
 mod tests;
 
-use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,25 +19,31 @@ use contract::earlier::Earlier;
 use contract::memory::{ByteBudget, Reservation};
 use contract::page::{Cut, Exchange};
 use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH};
-use http::{HeaderName, HeaderValue, Method, StatusCode, Version};
+use http::response::Parts;
+use http::uri::InvalidUri;
+use http::{HeaderName, HeaderValue, Request, Response, Uri, Version};
+use hyper::body::{Body, Incoming};
 use hyper::ext::ReasonPhrase;
+use tokio::task::yield_now;
 use tokio::time::sleep;
 use url::Position;
 
-use crate::clients::HostClient;
-use crate::dialling::Dialling;
-use crate::error::FetchError;
+use crate::connection::{Connection, NoBody, authority};
+use crate::connector::Connector;
+use crate::error::{FetchError, LeaseOver};
 use crate::gather::{Gather, SpillDir};
 use crate::lines::Lines;
 
-/// After so many pieces the clock is looked at, though the next one has come already: a body of crumbs that come
-/// faster than they are taken would never be waited for, and so outlast every limit of time.
+/// After so many pieces the clock is looked at and the thread's other work goes on, though the next piece has come
+/// already: a body of crumbs that come faster than they are taken would never be waited for, and so outlast every limit
+/// of time.
 const PIECES_UNTIMED: u32 = 128;
 
 /// What exchanges of one fetcher share.
 #[derive(Clone, Debug)]
 pub(crate) struct Exchanger {
     pub(crate) clock: Clock,
+    pub(crate) connector: Connector,
     pub(crate) budget: ByteBudget,
     pub(crate) spill: SpillDir,
     pub(crate) times: Times,
@@ -113,16 +118,16 @@ pub(crate) struct Answered {
 }
 
 impl Exchanger {
-    /// Sends the request and reads the answer.
+    /// Sends the request, on the kept connection where that will do, and reads the answer. The connection is kept
+    /// again where the answer was whole.
     ///
     /// # Errors
     /// No head came, the work was cancelled, or this node could not keep the body.
     pub(crate) async fn run(
         &self,
-        client: &HostClient,
+        kept: &mut Option<Connection>,
         ask: Ask<'_>,
     ) -> Result<Answered, FetchError> {
-        let (request, request_head) = request(ask.url, ask.lines, ask.earlier);
         let sent = self.clock.boot();
         let lease = Deadline {
             at: ask.not_after,
@@ -133,11 +138,14 @@ impl Exchanger {
                 .child(&self.clock, Layer::Answer, self.times.answer),
             lease,
         );
-        let mut response = self.head(client, request, &ask, sent, whole).await?;
+        let mut connection = self.connection(kept.take(), &ask, whole).await?;
+        let (request, request_head) = request(&ask, &connection)?;
+        let answer = self.head(&mut connection, request, &ask, whole).await?;
+        let (head, mut incoming) = answer.into_parts();
         let head_after = self.clock.boot().since(sent);
 
         let mut body = Gather::new(self.budget.clone(), ask.held, self.spill.clone());
-        let refused = ask.wanted.refuses(response.content_length());
+        let refused = ask.wanted.refuses(incoming.size_hint().exact());
         let mut ended = Ended {
             cut: refused.then_some(Cut::Length),
             problem: None,
@@ -145,11 +153,15 @@ impl Exchanger {
         let mut pieces = 0_u32;
         while ended.cut.is_none() {
             pieces += 1;
-            let next = if pieces.is_multiple_of(PIECES_UNTIMED) && whole.over(&self.clock).is_some()
-            {
+            let is_long = pieces.is_multiple_of(PIECES_UNTIMED);
+            if is_long {
+                yield_now().await;
+            }
+            let next = if is_long && whole.over(&self.clock).is_some() {
                 Err(FetchError::deadline(whole.layer))
             } else {
-                self.chunk(&mut response, ask.cancel, whole).await
+                self.piece(&mut connection, &mut incoming, ask.cancel, whole)
+                    .await
             };
             match next {
                 Ok(None) => break,
@@ -166,66 +178,81 @@ impl Exchanger {
         }
         let body = body.finish().await.map_err(FetchError::Spill)?;
         let took = self.clock.boot().since(sent);
-        let remote = response.remote_addr();
-        let (version, status) = (response.version(), response.status());
-        let reason = reason_of(&response, version, status);
-        let headers = std::mem::take(response.headers_mut());
-        let cut = ended.cut;
         let exchange = Exchange {
             request_head,
-            version,
-            status,
-            reason,
-            headers,
+            version: head.version,
+            status: head.status,
+            reason: reason_of(&head),
+            headers: head.headers,
             body,
-            remote,
-            cut,
+            remote: Some(connection.remote()),
+            cut: ended.cut,
             head_after,
             took,
         };
+        if ended.cut.is_none() && connection.is_ready() {
+            *kept = Some(connection);
+        }
         Ok(Answered {
             exchange,
             problem: ended.problem,
         })
     }
 
-    /// Sends the request and waits for the head, whose time starts when the connection stands.
+    /// A connection that stands within the lease: the kept one, or one that is made.
+    async fn connection(
+        &self,
+        kept: Option<Connection>,
+        ask: &Ask<'_>,
+        whole: Deadline,
+    ) -> Result<Connection, FetchError> {
+        let is_over = || self.clock.boot() > ask.not_after;
+        if is_over() {
+            return Err(LeaseOver.into());
+        }
+        if let Some(mut kept) = kept.filter(|kept| kept.serves(ask.url))
+            && kept.is_ready()
+        {
+            return Ok(kept);
+        }
+        let limit = self.connector.limit;
+        let until = earlier(whole, Deadline::new(&self.clock, Layer::Connect, limit));
+        let made = tokio::select! {
+            biased;
+            made = self.connector.connect(ask.url) => made,
+            cause = ask.cancel.cancelled() => Err(FetchError::Ended(cause)),
+            error = self.over(|_| until) => Err(error),
+        };
+        // A suspended machine wakes in the middle of a connect.
+        match is_over() {
+            true => Err(LeaseOver.into()),
+            false => made,
+        }
+    }
+
+    /// Sends the request and waits for the head, whose time starts now that the connection stands.
     async fn head(
         &self,
-        client: &HostClient,
-        request: reqwest::Request,
+        connection: &mut Connection,
+        request: Request<NoBody>,
         ask: &Ask<'_>,
-        sent: Boot,
         whole: Deadline,
-    ) -> Result<reqwest::Response, FetchError> {
-        let mut dialling = client.watch.begin(ask.not_after);
-        let mut send = pin!(client.http.execute(request));
-        loop {
-            let head_from = |from: Boot| Deadline {
-                at: from.after(self.times.head),
-                layer: Layer::Head,
-            };
-            let state = *dialling.borrow_and_update();
-            let until = match state {
-                Dialling::Idle => earlier(whole, head_from(sent)),
-                // The client's own limit ends it.
-                Dialling::Connecting => whole,
-                Dialling::Connected(at) => earlier(whole, head_from(at)),
-            };
-            tokio::select! {
-                biased;
-                head = &mut send => return head.map_err(|error| FetchError::of_reqwest(&error)),
-                cause = ask.cancel.cancelled() => return Err(FetchError::Ended(cause)),
-                Ok(()) = dialling.changed() => {}
-                error = self.over(|_| until) => return Err(error),
-            }
+    ) -> Result<Response<Incoming>, FetchError> {
+        let head =
+            |clock: &Clock| earlier(whole, Deadline::new(clock, Layer::Head, self.times.head));
+        tokio::select! {
+            biased;
+            answer = connection.send(request) => answer,
+            cause = ask.cancel.cancelled() => Err(FetchError::Ended(cause)),
+            error = self.over(head) => Err(error),
         }
     }
 
     /// The body's next piece; none at its end.
-    async fn chunk(
+    async fn piece(
         &self,
-        response: &mut reqwest::Response,
+        connection: &mut Connection,
+        incoming: &mut Incoming,
         cancel: &Cancel,
         whole: Deadline,
     ) -> Result<Option<Bytes>, FetchError> {
@@ -235,7 +262,7 @@ impl Exchanger {
         };
         tokio::select! {
             biased;
-            chunk = response.chunk() => chunk.map_err(|error| FetchError::of_reqwest(&error)),
+            piece = connection.piece(incoming) => piece,
             cause = cancel.cancelled() => Err(FetchError::Ended(cause)),
             error = self.over(stalled) => Err(error),
         }
@@ -289,16 +316,24 @@ fn conditions(earlier: Option<&Earlier>) -> impl Iterator<Item = (HeaderName, He
     etag.into_iter().chain(modified)
 }
 
-/// The request, and its head as hyper writes it.
-fn request(url: &Url, lines: &Lines, earlier: Option<&Earlier>) -> (reqwest::Request, Vec<u8>) {
-    let mut target = url.clone();
-    target.set_fragment(None);
-    // Names and passwords that a page puts into its links are nobody's to use. A URL with a host can lose them.
-    let (_no_password, _no_name) = (target.set_password(None), target.set_username(""));
-    let mut head = lines.head(&target[Position::BeforePath..]);
-    let mut request = reqwest::Request::new(Method::GET, target);
-    *request.headers_mut() = lines.headers().clone();
-    for (name, value) in conditions(earlier) {
+/// The request, and its head as hyper writes it. A fragment is not sent, nor are names and passwords that a page puts
+/// into its links: they are nobody's to use.
+fn request(
+    ask: &Ask<'_>,
+    connection: &Connection,
+) -> Result<(Request<NoBody>, Vec<u8>), FetchError> {
+    let url = ask.url;
+    let target = &url[Position::BeforePath..Position::AfterQuery];
+    let uri = match connection.is_http2() {
+        false => target.parse(),
+        true => format!("https://{}{target}", authority(url)).parse(),
+    };
+    let uri: Uri = uri.map_err(|error: InvalidUri| FetchError::InvalidUrl(error.to_string()))?;
+    let mut head = ask.lines.head(target);
+    let mut request = Request::new(NoBody);
+    *request.uri_mut() = uri;
+    *request.headers_mut() = ask.lines.headers().clone();
+    for (name, value) in conditions(ask.earlier) {
         // Before the empty line.
         head.truncate(head.len() - 2);
         head.extend_from_slice(name.as_str().as_bytes());
@@ -307,17 +342,16 @@ fn request(url: &Url, lines: &Lines, earlier: Option<&Earlier>) -> (reqwest::Req
         head.extend_from_slice(b"\r\n\r\n");
         request.headers_mut().append(name, value);
     }
-    (request, head)
+    Ok((request, head))
 }
 
 /// hyper keeps a reason phrase only where it is not the usual one.
-fn reason_of(response: &reqwest::Response, version: Version, status: StatusCode) -> Vec<u8> {
-    let usual = if version < Version::HTTP_2 {
-        status.canonical_reason().unwrap_or_default()
-    } else {
-        ""
+fn reason_of(head: &Parts) -> Vec<u8> {
+    let usual = match head.version < Version::HTTP_2 {
+        true => head.status.canonical_reason().unwrap_or_default(),
+        false => "",
     };
-    let own = response.extensions().get::<ReasonPhrase>();
+    let own = head.extensions.get::<ReasonPhrase>();
     own.map_or_else(
         || usual.as_bytes().to_vec(),
         |reason| reason.as_bytes().to_vec(),

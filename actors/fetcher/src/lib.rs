@@ -1,7 +1,7 @@
 //! The fetcher room: a URL's way to bytes.
 //!
 //! Owns everything that touches the web: names and addresses, TLS, connections, requests and their times, robots.txt,
-//! retries within a lease. One fetcher is one thread with a resolver and clients of its own.
+//! retries within a lease. One fetcher is one thread with a resolver and connections of its own.
 //! It knows neither what is next (the frontier does) nor what a body says (the parser does).
 //! Invariants: a request goes out only within its lease's term and after its host's delay (I2, I4), only to an
 //! address and port that may be dialled (I9), and only where robots.txt lets it; every URL of a lease ends as one
@@ -10,8 +10,9 @@
 
 pub mod actor;
 pub mod address;
-mod clients;
 pub mod config;
+mod connection;
+mod connector;
 mod dialling;
 pub mod dns;
 pub mod error;
@@ -22,6 +23,7 @@ mod http;
 mod judge;
 mod lines;
 pub mod once;
+mod pool;
 pub mod retry_after;
 pub mod rights;
 pub mod robots;
@@ -31,6 +33,7 @@ mod shell;
 #[cfg(test)]
 mod testing;
 pub mod tls;
+mod wire;
 
 pub use actor::{Fetcher, Parts, StartError};
 pub use config::FetcherConfig;

@@ -20,8 +20,8 @@ use http::{HeaderMap, StatusCode};
 use rustls::ClientConfig;
 
 use crate::address::Dial;
-use crate::clients::Mould;
 use crate::config::ConfigError;
+use crate::connector::Connector;
 use crate::dns::{Dns, DnsSetupError};
 use crate::error::FetchError;
 use crate::gather::SpillDir;
@@ -77,8 +77,6 @@ pub enum OnceError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Dns(#[from] DnsSetupError),
-    #[error("cannot build a client")]
-    Client(#[from] reqwest::Error),
     #[error("{url}")]
     Fetch { url: Box<Url>, source: FetchError },
     #[error("{0}: more than {REDIRECTS_MAX} redirects")]
@@ -94,21 +92,21 @@ pub enum OnceError {
 pub async fn fetch(parts: Parts, url: &Url) -> Result<Document, OnceError> {
     let settings = Settings::new(&parts.crawl)?;
     let dial = Arc::new(parts.dial);
-    let mould = Mould {
-        clock: parts.clock.clone(),
+    let connector = Connector {
         tls: parts.tls,
         dns: Arc::new(Dns::new(parts.dns, dial.clone())?),
-        connect_limit: Duration::from_millis(settings.limits.connect_ms_max),
-        idle_limit: PATIENCE,
+        dial: dial.clone(),
+        limit: Duration::from_millis(settings.limits.connect_ms_max),
     };
     let exchanger = Exchanger {
         clock: parts.clock.clone(),
+        connector,
         budget: ByteBudget::new(BODY_BYTES_MAX),
         spill: SpillDir::new(std::env::temp_dir()),
         times: Times::of(&settings.limits),
     };
     let page = Deadline::new(&parts.clock, Layer::Page, PATIENCE);
-    let mut url = url.clone();
+    let (mut url, mut kept) = (url.clone(), None);
     for _ in 0..=REDIRECTS_MAX {
         let failed = |source| OnceError::Fetch {
             url: Box::new(url.clone()),
@@ -126,7 +124,7 @@ pub async fn fetch(parts: Parts, url: &Url) -> Result<Document, OnceError> {
             wanted: Wanted::Start(BODY_BYTES_MAX),
             held: exchanger.budget.reserve().await,
         };
-        let answered = exchanger.run(&mould.cast()?, ask).await.map_err(failed)?;
+        let answered = exchanger.run(&mut kept, ask).await.map_err(failed)?;
         match redirect_target(&url, &answered) {
             Some(target) => url = target,
             None => return document(url, answered),

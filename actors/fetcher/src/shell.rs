@@ -1,4 +1,4 @@
-//! What the runs of one fetcher share: its doors, its clients and resolver, its permits and its settings.
+//! What the runs of one fetcher share: its doors, its connections and resolver, its permits and its settings.
 //!
 //! Lives on the fetcher's own thread and dies with the actor; nothing of it is shared with another fetcher but what
 //! is a node's by nature (byte budget, gauge, health). It decides nothing. Start at [`Shell`].
@@ -23,12 +23,13 @@ use contract::wanted::Wanted;
 use tokio::sync::Semaphore;
 
 use crate::address::Dial;
-use crate::clients::{Clients, HostClient};
 use crate::config::FetcherConfig;
+use crate::connection::Connection;
 use crate::dns::Dns;
 use crate::error::FetchError;
 use crate::events::Meters;
 use crate::http::Exchanger;
+use crate::pool::Pool;
 use crate::settings::Settings;
 
 /// The arrows that leave this room.
@@ -67,7 +68,7 @@ pub(crate) struct Shell {
     pub(crate) dns: Arc<Dns>,
     pub(crate) exchanger: Exchanger,
     pub(crate) in_flight: Arc<Semaphore>,
-    pub(crate) clients: RefCell<Clients>,
+    pub(crate) pool: RefCell<Pool>,
     /// No new requests.
     pub(crate) drain: Cancel,
     /// Running requests end too.
@@ -105,47 +106,32 @@ impl Shell {
     }
 }
 
-/// A host's client for the time of a lease; goes back to the others when dropped.
+/// Room for a host's connection for the time of a lease; goes back to the pool when dropped, with what is in it.
 pub(crate) struct Taken {
     shell: Rc<Shell>,
     host: Host,
-    client: HostClient,
-    /// Its connection is not used again.
-    spent: bool,
+    connection: Option<Connection>,
 }
 
 impl Taken {
-    pub(crate) fn new(shell: &Rc<Shell>, host: &Host) -> Result<Self, FetchError> {
-        let client = shell.clients.borrow_mut().take(host);
-        let client = client.map_err(no_client)?;
-        Ok(Self {
+    pub(crate) fn new(shell: &Rc<Shell>, host: &Host) -> Self {
+        let connection = shell.pool.borrow_mut().take(host);
+        Self {
             shell: shell.clone(),
             host: host.clone(),
-            client,
-            spent: false,
-        })
+            connection,
+        }
     }
 
-    pub(crate) fn client(&self) -> &HostClient {
-        &self.client
-    }
-
-    /// Closes the client's connection; a next request makes another.
-    pub(crate) fn close(mut self) {
-        self.spent = true;
+    /// What is kept between two requests.
+    pub(crate) fn connection(&mut self) -> &mut Option<Connection> {
+        &mut self.connection
     }
 }
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        let mut clients = self.shell.clients.borrow_mut();
-        match self.spent {
-            true => clients.let_go(),
-            false => clients.give_back(self.host.clone(), self.client.clone()),
-        }
+        let mut pool = self.shell.pool.borrow_mut();
+        pool.give_back(self.host.clone(), self.connection.take());
     }
-}
-
-fn no_client(error: reqwest::Error) -> FetchError {
-    FetchError::NoSocket(std::io::Error::other(error))
 }

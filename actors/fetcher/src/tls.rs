@@ -1,4 +1,4 @@
-//! What a fetcher trusts: one rustls configuration, built once and shared by all of its clients.
+//! What a fetcher trusts: one rustls configuration, built once and shared by all of its connections.
 //!
 //! Owns the choice of roots (the system's, and what `--ca` adds) and of protocols. Certificates are always
 //! checked; there is no switch that turns it off. Start at [`client_config`].

@@ -8,7 +8,6 @@ use hickory_resolver::proto::rr::{RData, Record};
 use tokio::net::UdpSocket;
 
 use super::*;
-use crate::error::source_of;
 
 /// What the test's name server says of a name.
 #[derive(Clone)]
@@ -241,29 +240,5 @@ async fn answers_are_kept_for_a_while() {
             hits: 8,
             entries_at_most: 4
         }
-    );
-}
-
-#[tokio::test]
-async fn its_error_comes_back_out_of_reqwest() {
-    let server = Server::start(&[("inner.zoo.test", Says::Addresses(&["10.0.0.1"], 60))]).await;
-    let resolver = ForReqwest(Arc::new(dns(&server, &[])));
-    let tls = crate::testing::tls();
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .tls_backend_preconfigured(tls)
-        .dns_resolver(resolver);
-    let client = client.build().unwrap();
-    let error = client
-        .get("http://inner.zoo.test/")
-        .send()
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(
-            source_of::<DnsError>(&error),
-            Some(DnsError::Refused { .. })
-        ),
-        "{error:?}"
     );
 }

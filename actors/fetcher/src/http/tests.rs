@@ -1,5 +1,6 @@
 //! One exchange against raw sockets: limits, cuts, heads byte for byte.
 
+use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -11,18 +12,20 @@ use tokio::io::AsyncWriteExt;
 
 use super::*;
 use crate::address::Dial;
-use crate::clients::Mould;
+use crate::connection::Connection;
+use crate::connector::Connector;
 use crate::dns::Dns;
 use crate::testing::{Act, Site, answer, page};
 
 struct Bench {
     exchanger: Exchanger,
-    client: HostClient,
+    kept: RefCell<Option<Connection>>,
     cancel: Cancel,
     _dir: tempfile::TempDir,
 }
 
 const BODY_MAX: u64 = 3_000_000;
+const HINT: &str = "HTTP/1.1 103 Early Hints\r\nlink: </a>; rel=preload\r\n\r\n";
 
 impl Bench {
     fn new() -> Self {
@@ -30,20 +33,21 @@ impl Bench {
         let clock = Clock::machine();
         let dial = Dial {
             nets: vec!["127.0.0.0/8".parse().unwrap()],
-            ports: vec![],
+            ports: (1..=u16::MAX).collect(),
         };
         // A port that nobody listens at: these tests ask for address literals and for localhost.
-        let dns = Dns::new(Some("127.0.0.1:9".parse().unwrap()), Arc::new(dial)).unwrap();
-        let mould = Mould {
-            clock: clock.clone(),
+        let dial = Arc::new(dial);
+        let dns = Dns::new(Some("127.0.0.1:9".parse().unwrap()), dial.clone()).unwrap();
+        let connector = Connector {
             tls: Arc::new(crate::testing::tls()),
             dns: Arc::new(dns),
-            connect_limit: Duration::from_millis(300),
-            idle_limit: Duration::from_secs(30),
+            dial,
+            limit: Duration::from_millis(300),
         };
         let ms = Duration::from_millis;
         let exchanger = Exchanger {
             clock,
+            connector,
             budget: ByteBudget::new(64 << 20),
             spill: SpillDir::new(dir.path().to_owned()),
             times: Times {
@@ -54,7 +58,7 @@ impl Bench {
         };
         Self {
             exchanger,
-            client: mould.cast().unwrap(),
+            kept: RefCell::default(),
             cancel: Cancel::new(),
             _dir: dir,
         }
@@ -80,7 +84,10 @@ impl Bench {
             wanted: Wanted::Whole(BODY_MAX),
             held: self.exchanger.budget.reserve().await,
         };
-        self.exchanger.run(&self.client, ask).await
+        let mut kept = self.kept.take();
+        let answered = self.exchanger.run(&mut kept, ask).await;
+        self.kept.replace(kept);
+        answered
     }
 }
 
@@ -319,9 +326,16 @@ async fn what_has_no_head_says_why() {
         "/ssh" => vec![send("SSH-2.0-OpenSSH_9.7\r\n"), Act::Hang],
         "/huge" => vec![
             send("HTTP/1.1 200 OK\r\n"),
-            send(&format!("a: {}\r\n\r\n", "x".repeat(2_000_000))),
+            send(&format!("a: {}\r\n\r\n", "x".repeat(1_100_000))),
             Act::Hang,
         ],
+        "/interim" => vec![send(&HINT.repeat(17)), Act::Hang],
+        // Each for itself is within its bounds.
+        "/long-interim" => vec![
+            send(&format!("HTTP/1.1 103 A\r\na: {}\r\n\r\n", "x".repeat(300_000)).repeat(4)),
+            Act::Hang,
+        ],
+        "/switch" => vec![send("HTTP/1.1 101 A\r\nupgrade: x\r\n\r\n"), Act::Hang],
         _ => page(""),
     })
     .await;
@@ -336,7 +350,9 @@ async fn what_has_no_head_says_why() {
     check(site.url("/silent"), Outcome::HeadTimeout).await;
     check(site.url("/slow"), Outcome::HeadTimeout).await;
     check(site.url("/ssh"), Outcome::ProtocolError).await;
-    check(site.url("/huge"), Outcome::ProtocolError).await;
+    for path in ["/huge", "/interim", "/long-interim", "/switch"] {
+        check(site.url(path), Outcome::ProtocolError).await;
+    }
     // A server that speaks no TLS and says so at once.
     let plain = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = plain.local_addr().unwrap();
@@ -351,6 +367,49 @@ async fn what_has_no_head_says_why() {
     check(format!("https://{at}/"), Outcome::TlsFailed).await;
     check("http://127.0.0.1:9/".to_owned(), Outcome::ConnectFailed).await;
     assert_eq!(bench.exchanger.budget.held(), 0);
+}
+
+#[tokio::test]
+async fn a_head_of_nearly_a_megabyte_and_a_few_hints_before_it_are_read() {
+    let long = format!("a: {}\r\n", "x".repeat(1_000_000));
+    let hints = HINT.repeat(16);
+    let site = Site::start(move |path, _| match path {
+        "/long" => answer("200 OK", &long, "x"),
+        _ => [vec![send(&hints)], page("x")].concat(),
+    })
+    .await;
+    let bench = Bench::new();
+    let long = bench.get(&site.url("/long")).await.unwrap();
+    assert_eq!(long.exchange.headers["a"].len(), 1_000_000);
+    for _ in 0..3 {
+        let hinted = bench.get(&site.url("/hinted")).await.unwrap();
+        assert_eq!(hinted.exchange.status.as_u16(), 200);
+        assert!(!hinted.exchange.headers.contains_key("link"));
+    }
+    assert!(site.seen().iter().all(|seen| seen.connection == 0));
+}
+
+/// A server whose bytes never end, and never are an answer.
+async fn gush(bytes: Vec<u8>) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        while stream.write_all(&bytes).await.is_ok() {}
+    });
+    format!("http://{at}/")
+}
+
+#[tokio::test]
+async fn an_endless_flood_ends_by_its_bytes() {
+    let mut bench = Bench::new();
+    bench.exchanger.times.head = Duration::from_secs(60);
+    bench.exchanger.times.answer = Duration::from_secs(60);
+    for bytes in [&b"\r\n"[..], HINT.as_bytes(), b"HTTP/1.1 100 A\r\n\r\n"] {
+        let url = gush(bytes.repeat(500)).await;
+        let error = bench.get(&url).await.unwrap_err();
+        assert_eq!(error.outcome(), Outcome::ProtocolError, "{error:?}");
+    }
 }
 
 #[tokio::test]
@@ -408,7 +467,7 @@ async fn a_connection_that_stands_after_the_lease_carries_nothing() {
         wanted: Wanted::Whole(BODY_MAX),
         held: bench.exchanger.budget.reserve().await,
     };
-    let error = bench.exchanger.run(&bench.client, ask).await.unwrap_err();
+    let error = bench.exchanger.run(&mut None, ask).await.unwrap_err();
     assert!(matches!(error, FetchError::LeaseOver(_)), "{error:?}");
     assert!(site.seen().is_empty());
 }

@@ -14,20 +14,15 @@ use contract::cause::{Cause, Layer};
 use contract::earlier::Earlier;
 use contract::host::{Host, Origin};
 use contract::turns::Turn;
-use http::Version;
 use http::header::LOCATION;
 
 use super::{Begun, Run};
 use crate::address::Dial;
-use crate::clients::HostClient;
 use crate::error::FetchError;
 use crate::holding::Stop;
 use crate::http::{Answered, Ask, Wanted};
 use crate::lines::Lines;
 use crate::shell::Taken;
-
-/// A connection that brought a longer body is closed: two files in a hundred of the documentation sites we measure by.
-const KEPT_BODY_MAX: u64 = 64 * 1_024;
 
 impl Run {
     /// Whether port and, where the host is one, address may be dialled.
@@ -85,10 +80,6 @@ impl Run {
         if page.over(&shell.clock).is_some() {
             return Ok(Err(FetchError::deadline(Layer::Page)));
         }
-        let client = match self.client() {
-            Ok(client) => client,
-            Err(error) => return Ok(Err(error)),
-        };
         let lines = match self.lines(url) {
             Ok(lines) => lines,
             Err(error) => return Ok(Err(error)),
@@ -105,17 +96,15 @@ impl Run {
             wanted,
             held,
         };
+        let taken = self
+            .taken
+            .get_or_insert_with(|| Taken::new(&shell, &self.hold.host));
         let result = {
             let _in_flight = shell.meters.in_flight();
-            shell.exchanger.run(&client, ask).await
+            shell.exchanger.run(taken.connection(), ask).await
         };
         self.hold.request_ended();
         drop(permit);
-        if result.as_ref().is_ok_and(outgrew_its_connection)
-            && let Some(taken) = self.taken.take()
-        {
-            taken.close();
-        }
         shell.meters.request_ended(&result);
         match result {
             Err(FetchError::Ended(Cause::Cancelled { .. })) => Err(Stop::Drained),
@@ -137,27 +126,11 @@ impl Run {
         Ok(lines)
     }
 
-    /// The host's own client.
-    fn client(&mut self) -> Result<HostClient, FetchError> {
-        let taken = match self.taken.take() {
-            Some(taken) => taken,
-            None => Taken::new(&self.shell, &self.hold.host)?,
-        };
-        Ok(self.taken.insert(taken).client().clone())
-    }
-
     pub(super) fn is_same_page(&self, url: &Url, target: &Url) -> bool {
         Host::of(target).as_ref() == Some(&self.hold.host)
             && canonical(url) == canonical(target)
             && self.may_dial(target).is_ok()
     }
-}
-
-/// hyper reads HTTP/1.1 into a buffer that grows with what comes, to 400 KB, and keeps one of that size for the next
-/// answer, also while the connection is idle. reqwest lets nobody bound it; a new connection starts at 8 KB.
-fn outgrew_its_connection(answered: &Answered) -> bool {
-    let exchange = &answered.exchange;
-    exchange.version < Version::HTTP_2 && exchange.body.len() > KEPT_BODY_MAX
 }
 
 /// Whether port and, where the host is one, address may be dialled.

@@ -190,35 +190,43 @@ async fn a_lease_is_worked_off_in_order_and_politely() {
         (0, 0)
     );
     assert_eq!(
-        bench.fetcher.shell().clients.borrow().idle(),
+        bench.fetcher.shell().pool.borrow().idle(),
         1,
         "the connection is kept for the next lease"
     );
 }
 
 #[actix::test]
-async fn a_connection_that_brought_a_long_body_is_closed_and_no_other() {
+async fn one_connection_serves_a_lease_and_a_server_that_closes_it_is_asked_on_another() {
     let site = Site::start(|path, _| match path {
         "/robots.txt" => page(""),
-        "/long" => page(&"x".repeat(64 * 1_024 + 1)),
-        _ => page(&"x".repeat(64 * 1_024)),
+        "/long" => page(&"x".repeat(2_000_000)),
+        "/close" => answer("200 OK", "connection: close\r\n", "x"),
+        // Closed without a word, while nobody looks.
+        "/leave" => [page("x"), vec![Act::Close]].concat(),
+        // More than an answer.
+        "/more" => vec![Act::Send(
+            b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nxHTTP/1.1 200 OK\r\n\r\n".to_vec(),
+        )],
+        _ => page("x"),
     })
     .await;
     let bench = Bench::new(&site);
-    bench
-        .fetch(&site, &["/a", "/long", "/b", "/long", "/long", "/c"])
-        .await;
+    let paths = ["/a", "/long", "/close", "/b", "/leave", "/c", "/more", "/d"];
+    bench.fetch(&site, &paths).await;
+    let settled = bench.ring.settled().await;
     let connections: Vec<usize> = site.seen().iter().map(|seen| seen.connection).collect();
-    assert_eq!(connections, [0, 0, 0, 1, 1, 2, 3]);
-    assert_eq!(bench.ring.settled().await.len(), 6);
-    let shell = bench.fetcher.shell();
-    assert_eq!(
-        (
-            shell.clients.borrow().idle(),
-            shell.clients.borrow().in_use()
-        ),
-        (1, 0)
+    assert_eq!(connections, [0, 0, 0, 0, 1, 1, 2, 2, 3], "{settled:?}");
+    assert!(
+        settled.len() == 8
+            && settled
+                .iter()
+                .all(|(_, outcome, _)| *outcome == Outcome::Ok),
+        "{settled:?}"
     );
+    let shell = bench.fetcher.shell();
+    let pool = shell.pool.borrow();
+    assert_eq!((pool.idle(), pool.in_use()), (1, 0));
 }
 
 #[actix::test]
@@ -731,8 +739,8 @@ async fn a_panic_in_a_page_ends_that_page_only() {
     let bench = Bench::new(&site);
     let shell = bench.fetcher.shell();
     {
-        // Whoever takes a client now, as each page does, panics.
-        let _held = shell.clients.borrow();
+        // Whoever takes a connection now, as each page does, panics.
+        let _held = shell.pool.borrow();
         bench.fetch(&site, &["/a", "/b"]).await;
     }
     let retry = Fate::Retry {

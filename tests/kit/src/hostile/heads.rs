@@ -33,13 +33,13 @@ pub fn endless_lines() -> Script {
     Script::send("HTTP/1.1 200 OK\r\n").then(Step::Repeat(b"X-More: a\r\n".to_vec(), None))
 }
 
-/// So many interim answers (RFC 9110 section 15.2), then a page.
-pub fn interim(count: u64) -> Script {
+/// So many interim answers (RFC 9110 section 15.2) or without end, then a page.
+pub fn interim(count: Option<u64>) -> Script {
     let one = b"HTTP/1.1 103 Early Hints\r\nLink: </smuggled>; rel=preload\r\n\r\n".to_vec();
     let page =
         "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 12\r\n\r\n<p>there</p>";
     Script::default()
-        .then(Step::Repeat(one, Some(count)))
+        .then(Step::Repeat(one, count))
         .then(Step::Send(page.into()))
         .kept()
 }
