@@ -6,7 +6,6 @@
 use std::any::Any;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use actix::{Actor, Addr, Context};
@@ -24,7 +23,7 @@ use contract::outbox::{Ask, Outbox, Work};
 use contract::page::{Page, PageGauge};
 use contract::scope::Scope;
 use contract::turns::Turns;
-use coordinator::{Coordinator, CoordinatorConfig, End, Status};
+use coordinator::{Coordinator, CoordinatorConfig, Elsewhere, End, Status};
 use fetcher::{Fetcher, FetcherConfig};
 use frontier::actor::Frontier;
 use frontier::config::FrontierConfig;
@@ -50,6 +49,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// bounds their bodies, but each also holds the read buffer that its body is a part of.
 const PAGE_SLOTS: usize = 64;
 
+/// Between two looks at all shards of a shared frontier, while there is work: every node looks.
+const SHARED_LOOK: Duration = Duration::from_secs(1);
+
 /// What every generation of a run shares.
 pub struct Plan {
     pub settings: Settings,
@@ -67,8 +69,8 @@ pub struct Plan {
     pub orders: watch::Sender<Option<Outbox<Order>>>,
     /// What is told from outside: by an operator of the fleet, or by another node.
     pub told: watch::Sender<Option<Told>>,
-    /// Pages that other nodes of the crawl have not settled yet.
-    pub elsewhere: Arc<AtomicU64>,
+    /// Asks what other nodes of the crawl have not settled yet; none where there are no others.
+    pub elsewhere: Option<Elsewhere>,
     /// Which generations die on purpose.
     pub failing: Failing,
 }
@@ -312,6 +314,10 @@ impl Generation {
             time_limit: crawl.limits.time_limit_s.map(Duration::from_secs),
             size_limit: crawl.limits.size_limit_bytes,
             weight: crawl.pace.weight,
+            frontier_every: match plan.home {
+                Home::Folder { .. } => Duration::ZERO,
+                Home::Shared(_) => SHARED_LOOK,
+            },
             ..CoordinatorConfig::default()
         };
         let looks = coordinator::Doors {

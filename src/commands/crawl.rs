@@ -1,7 +1,6 @@
 //! `crawl`: the main job, from settings to summary.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use contract::clock::Clock;
 use coordinator::{End, Status};
@@ -49,7 +48,7 @@ pub async fn run(args: &CrawlArgs) -> Result<Code, Failure> {
         status: watch::Sender::new(Status::default()),
         orders: watch::Sender::new(None),
         told: watch::Sender::new(None),
-        elsewhere: Arc::default(),
+        elsewhere: None,
         failing: Failing::read()?,
     };
     telemetry::serve(metrics, &plan.gauges, metrics_listen).await?;

@@ -3,6 +3,7 @@
 //! Owns the node's name in the store, from [`Beat::begin`] to [`Beat::leave`]. Invariant: what was heard is published
 //! as it came; a store that does not answer changes nothing of it. Start at [`Beat::keep`].
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use contract::clock::{Clock, millis};
@@ -10,7 +11,7 @@ use contract::error::chain;
 use contract::fleet::{NodeName, NodeStatus};
 use frontier::fleet::nodes::{self, Heard, LIFE, Me};
 use frontier::fleet::{FleetError, Link};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tracing::{info, warn};
 
@@ -80,17 +81,21 @@ impl Beat {
     }
 
     /// Beats until another process takes the name, which it can while the store does not hear of us; says so then.
-    /// `status` is asked before each beat; each answer is published.
+    /// `status` is asked before each beat; each answer is published. `hurry` brings the next beat forward.
     pub async fn keep(
         mut self,
         status: impl Fn() -> NodeStatus,
         heard: watch::Sender<Heard>,
+        hurry: Arc<Notify>,
     ) -> Failure {
         let mut ticks = interval(EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut is_away = false;
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = hurry.notified() => {}
+            }
             let beat = timeout(LIFE, self.once(status())).await;
             let why = match beat {
                 Ok(Ok(news)) => {

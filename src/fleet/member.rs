@@ -4,13 +4,13 @@
 //! [`run`].
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use contract::clock::Clock;
 use contract::fleet::{CrawlName, NodeName, NodeState, NodeStatus};
 use coordinator::Status;
 use fetcher::address::Dial;
-use frontier::fleet::nodes;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tracing::info;
 
 use super::beat::Beat;
@@ -55,7 +55,7 @@ pub async fn run(member: Member, signals: &mut Signals) -> Result<Left, Failure>
     let clock = Clock::machine();
     let born = clock.boot();
     let is_one = member.shown.is_some();
-    let mut link = member.shared.link.clone();
+    let hurry = Arc::new(Notify::new());
     let status = {
         let clock = clock.clone();
         move |state, crawls| NodeStatus {
@@ -68,7 +68,13 @@ pub async fn run(member: Member, signals: &mut Signals) -> Result<Left, Failure>
         }
     };
     let first = status(NodeState::Working, Vec::new());
-    let begun = Beat::begin(link.clone(), member.name.clone(), clock.clone(), first).await;
+    let begun = Beat::begin(
+        member.shared.link.clone(),
+        member.name.clone(),
+        clock.clone(),
+        first,
+    )
+    .await;
     let (beat, first) = begun?;
     info!(
         node = member.name.as_str(),
@@ -87,6 +93,7 @@ pub async fn run(member: Member, signals: &mut Signals) -> Result<Left, Failure>
         output: member.output,
         only: member.only,
         clock,
+        hurry: hurry.clone(),
         shown: member.shown,
     });
     let teller = works.teller();
@@ -94,20 +101,11 @@ pub async fn run(member: Member, signals: &mut Signals) -> Result<Left, Failure>
     let leaving = beat.clone();
     let tell = move || status(*state_now.borrow(), teller());
     // On its own: it must not wait for what the loop below waits for.
-    let mut beating = tokio::task::spawn_local(beat.keep(tell, heard));
+    let mut beating = tokio::task::spawn_local(beat.keep(tell, heard, hurry));
     let mut outcome = loop {
         let wanted = news.borrow_and_update().clone();
         if let Err(failure) = works.reconcile(&wanted).await {
             break Err(failure);
-        }
-        // Asked only when it matters: all nodes asking for all nodes all the time would be the store's largest load.
-        let others = match works.is_any_at_its_end() {
-            true => nodes::list(&mut link).await.map(Some),
-            false => Ok(None),
-        };
-        match others {
-            Ok(others) => works.hear_of_others(others.as_deref().unwrap_or_default()),
-            Err(error) => tracing::debug!(%error, "the other nodes are not heard of"),
         }
         let joined = tokio::select! {
             _ = news.changed() => continue,

@@ -10,17 +10,16 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use contract::clock::{Boot, Clock};
 use contract::control::Order;
 use contract::fleet::{CrawlEnd, CrawlName, CrawlNumber, CrawlOnNode, CrawlState, NodeName};
-use coordinator::{End, State, Status};
+use coordinator::{Elsewhere, End, Status};
 use fetcher::address::Dial;
-use frontier::fleet::nodes::{Heard, HeardCrawl, Node};
+use frontier::fleet::nodes::{self, Heard, HeardCrawl};
 use frontier::fleet::{FleetError, configs, course, crawls};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::{JoinError, JoinSet};
 use tracing::{error, info, warn};
 
@@ -42,7 +41,7 @@ pub const AT_ONCE_MAX: usize = 16;
 /// The pause before a crawl that failed is tried again; doubled each time.
 const BACKOFF: Duration = Duration::from_secs(2);
 const BACKOFF_MAX: Duration = Duration::from_secs(60);
-/// What others hold of a crawl before they were asked.
+/// What others hold of a crawl where they could not be asked.
 const NOT_HEARD: u64 = 1;
 
 /// What all crawls of this node have in common.
@@ -58,6 +57,8 @@ pub struct Bench {
     pub memory: Memory,
     pub gauges: Gauges,
     pub clock: Clock,
+    /// Brings the next heartbeat forward.
+    pub hurry: Arc<Notify>,
     /// Where the one crawl of `crawl --store` is shown.
     pub shown: Option<watch::Sender<Status>>,
 }
@@ -70,6 +71,31 @@ pub struct Works {
     resting: BTreeMap<CrawlNumber, Rest>,
     /// Tells every crawl's drain to stop at once.
     stop: watch::Sender<()>,
+}
+
+impl Bench {
+    /// Asks what the other nodes hold of a crawl. It is asked only when nothing is left to do, of which the others are to
+    /// hear at once from this node too: they wait for it as it does for them.
+    fn elsewhere(&self, crawl: CrawlNumber) -> Elsewhere {
+        let (link, me, hurry) = (
+            self.shared.link.clone(),
+            self.name.clone(),
+            self.hurry.clone(),
+        );
+        Arc::new(move || {
+            hurry.notify_one();
+            let (mut link, me) = (link.clone(), me.clone());
+            Box::pin(async move {
+                match nodes::list(&mut link).await {
+                    Ok(nodes) => course::unsent_elsewhere(&nodes, &me, crawl),
+                    Err(error) => {
+                        tracing::debug!(%error, "the other nodes are not heard of");
+                        NOT_HEARD
+                    }
+                }
+            })
+        })
+    }
 }
 
 /// A crawl that failed.
@@ -272,7 +298,7 @@ impl Works {
                 deployment: bench.shared.deployment,
                 crawl,
             }),
-            elsewhere: Arc::new(AtomicU64::new(NOT_HEARD)),
+            elsewhere: Some(bench.elsewhere(heard.number)),
             memory: bench.memory.clone(),
             gauges: bench.gauges.clone(),
             clock: bench.clock.clone(),
@@ -299,23 +325,6 @@ impl Works {
         let run = async move { (number, run::crawl(&plan, &mut signals).await) };
         self.tasks.spawn_local(run);
         Ok(())
-    }
-
-    /// Whether a crawl has nothing queued or has reached its limit, so that it matters what other nodes still hold of it.
-    pub fn is_any_at_its_end(&self) -> bool {
-        self.works.borrow().values().any(Work::is_at_its_end)
-    }
-
-    /// Notes what other nodes still hold of the crawls that may be done. A crawl that is not is taken to be held, so that
-    /// it cannot be done before the others were heard.
-    pub fn hear_of_others(&self, nodes: &[Node]) {
-        for (number, work) in self.works.borrow().iter() {
-            let unsent = match work.is_at_its_end() {
-                true => course::unsent_elsewhere(nodes, &self.bench.name, *number),
-                false => NOT_HEARD,
-            };
-            work.plan.elsewhere.store(unsent, Ordering::Relaxed);
-        }
     }
 
     /// The next task that ends; none while there are no tasks. Nothing is lost where it is not waited for.
@@ -381,12 +390,6 @@ impl Works {
 }
 
 impl Work {
-    fn is_at_its_end(&self) -> bool {
-        let status = self.plan.status.borrow();
-        let frontier = &status.frontier;
-        status.state != State::Starting && (frontier.queued == 0 || frontier.limit_reached)
-    }
-
     fn on_node(&self, crawl: CrawlNumber) -> CrawlOnNode {
         let status = self.plan.status.borrow();
         CrawlOnNode {

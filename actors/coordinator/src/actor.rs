@@ -1,7 +1,7 @@
 //! The actor: looks at the rooms on a timer, takes orders, publishes the status, says when the crawl ends.
 
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use actix::prelude::*;
 use contract::admit::Admit;
@@ -24,6 +24,7 @@ use contract::turns::Turns;
 use tokio::sync::watch;
 
 use crate::added::Added;
+use crate::cadence::Cadence;
 use crate::config::CoordinatorConfig;
 use crate::course::{Course, End, Limits, View};
 use crate::events;
@@ -31,6 +32,9 @@ use crate::given_up::HandedOver;
 use crate::pace::Pace;
 use crate::rate::Reserving;
 use crate::status::{Errors, NodePart, State, Status, eta_words, waiting_words};
+
+/// Asks how many pages of this crawl other nodes have not settled yet; while there are any it is not done.
+pub type Elsewhere = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = u64>>> + Send + Sync>;
 
 /// The doors and shared values the coordinator is built with.
 pub struct Doors {
@@ -46,8 +50,8 @@ pub struct Doors {
     /// Keeps the fetchers still while the crawl is paused.
     pub halt: Halt,
     pub pages: Arc<PageGauge>,
-    /// Pages of this crawl that other nodes have not settled yet; while there are any it is not done.
-    pub elsewhere: Arc<AtomicU64>,
+    /// None where no other node works on the crawl. Asked only when the frontier shows nothing to do.
+    pub elsewhere: Option<Elsewhere>,
     /// Pages that wait on this node's disk for a frontier that is away.
     pub unsettled: Arc<dyn Fn() -> u64 + Send + Sync>,
     pub health: Health,
@@ -67,6 +71,9 @@ pub struct Coordinator {
     /// Up to here the running time has been told to the frontier.
     told: Boot,
     course: Course,
+    cadence: Cadence,
+    /// As the last look showed it.
+    frontier: Option<FrontierStats>,
     pace: Pace,
     node_pace: Pace,
     looking: bool,
@@ -78,7 +85,9 @@ impl Coordinator {
     pub fn new(config: CoordinatorConfig, doors: Doors, clock: Clock, beacon: Beacon) -> Self {
         let told = clock.boot();
         Self {
+            cadence: Cadence::every(config.frontier_every),
             config,
+            frontier: None,
             doors: Arc::new(doors),
             clock,
             told,
@@ -91,13 +100,26 @@ impl Coordinator {
         }
     }
 
-    /// Asks the rooms; the answer is judged back in the actor. One look at a time.
+    /// Asks the rooms, and the frontier if that is due; the answer is judged back in the actor. One look at a time.
     fn look(&mut self, ctx: &mut Context<Self>) {
         if std::mem::replace(&mut self.looking, true) {
             return;
         }
         let doors = self.doors.clone();
         let now = self.clock.boot();
+        if !self.cadence.is_due(now) {
+            let ask = async move { ask_fetchers(&doors).await };
+            ctx.spawn(ask.into_actor(self).map(|fetchers, this, _| {
+                this.looking = false;
+                this.cadence.here(this.is_quiet(&fetchers));
+                match this.frontier.clone() {
+                    Some(frontier) => this.publish(frontier, &fetchers),
+                    None => this.end_on_fault(),
+                }
+            }));
+            return;
+        }
+        self.cadence.asked(now);
         let ran = now.since(self.told);
         let forget = self.handed_over.told();
         let ask = async move {
@@ -113,14 +135,21 @@ impl Coordinator {
             if let Ok(Ok(frontier)) = &frontier {
                 doors.halt.set(frontier.paused);
             }
-            let mut fetchers = Vec::with_capacity(doors.fetchers.len());
-            for door in &doors.fetchers {
-                fetchers.push(door.ask(FetcherReport).await.unwrap_or_default());
-            }
-            (matches!(told, Ok(Ok(()))), given_up, frontier, fetchers)
+            let fetchers = ask_fetchers(&doors).await;
+            let elsewhere = match (&frontier, &doors.elsewhere) {
+                (Ok(Ok(frontier)), Some(elsewhere)) if may_be_at_end(frontier) => elsewhere().await,
+                _ => 0,
+            };
+            (
+                matches!(told, Ok(Ok(()))),
+                given_up,
+                frontier,
+                fetchers,
+                elsewhere,
+            )
         };
         ctx.spawn(ask.into_actor(self).map(
-            move |(told, given_up, frontier, fetchers), this, ctx| {
+            move |(told, given_up, frontier, fetchers, elsewhere), this, ctx| {
                 this.looking = false;
                 if told {
                     this.told = now;
@@ -130,12 +159,27 @@ impl Coordinator {
                     this.pass_on(given_up, ctx);
                 }
                 match frontier {
-                    Ok(Ok(frontier)) => this.judge(frontier, &fetchers),
+                    Ok(Ok(frontier)) => {
+                        this.cadence.saw(may_be_at_end(&frontier));
+                        this.cadence.here(this.is_quiet(&fetchers));
+                        this.judge(frontier, &fetchers, elsewhere);
+                    }
                     // A frontier that cannot even report must not keep a faulty node alive.
                     Ok(Err(_)) | Err(_) => this.end_on_fault(),
                 }
             },
         ));
+    }
+
+    /// Pages between fetcher and settle on this node.
+    fn in_ring(&self) -> u64 {
+        let in_ring = self.doors.pages.in_ring() + self.handed_over.in_ring();
+        u64::try_from(in_ring).unwrap_or(0) + (self.doors.unsettled)()
+    }
+
+    /// Whether this node has nothing to do.
+    fn is_quiet(&self, fetchers: &[FetcherStats]) -> bool {
+        self.in_ring() == 0 && leases_of(fetchers) == 0
     }
 
     /// Brings what the frontier gave up to the ledger.
@@ -157,35 +201,41 @@ impl Coordinator {
         ctx.spawn(hand.into_actor(self));
     }
 
-    fn judge(&mut self, frontier: FrontierStats, fetchers: &[FetcherStats]) {
-        let now = self.clock.boot();
-        let running = frontier.ran + now.since(self.told);
-        let in_ring = self.doors.pages.in_ring() + self.handed_over.in_ring();
-        let in_ring = u64::try_from(in_ring).unwrap_or(0) + (self.doors.unsettled)();
+    /// Says what a look at everything shows: whether the crawl is over, and the status.
+    fn judge(&mut self, frontier: FrontierStats, fetchers: &[FetcherStats], elsewhere: u64) {
         let view = View {
             known: frontier.known,
             queued: frontier.queued,
             done: frontier.done,
             leases: frontier.leases,
-            in_ring: in_ring + self.doors.elsewhere.load(Ordering::Relaxed),
+            in_ring: self.in_ring() + elsewhere,
             bytes: frontier.bytes,
             limit_reached: frontier.limit_reached,
-            running,
+            running: frontier.ran + self.clock.boot().since(self.told),
         };
         let limits = Limits {
             time: self.config.time_limit,
             size: self.config.size_limit,
         };
-        let end = match self.doors.health.fault() {
-            Some(fault) => Some(End::Fault(fault)),
-            None => self.course.look(&view, limits),
-        };
+        let end = self.course.look(&view, limits);
+        self.frontier = Some(frontier.clone());
+        self.publish(frontier, fetchers);
+        if let Some(end) = end {
+            self.end(end);
+        }
+    }
+
+    /// The status, from the frontier as it was last seen and the rooms as they are; a node that cannot work ends.
+    fn publish(&mut self, frontier: FrontierStats, fetchers: &[FetcherStats]) {
+        let now = self.clock.boot();
+        let running = frontier.ran + now.since(self.told);
+        let in_ring = self.in_ring();
         let (pages_per_s, bytes_per_s) = self.pace.look(now, frontier.done, frontier.bytes);
         let settled = self.doors.pages.settled();
         let sum = |of: fn(&FetcherStats) -> usize| fetchers.iter().map(of).sum::<usize>() as u64;
         let node = NodePart {
             pages_per_s: self.node_pace.look(now, settled, 0).0,
-            leases: sum(|fetcher| fetcher.leases),
+            leases: leases_of(fetchers) as u64,
             connections_idle: sum(|fetcher| fetcher.connections_idle),
             dns_entries: sum(|fetcher| fetcher.dns_entries),
         };
@@ -227,9 +277,7 @@ impl Coordinator {
             waiting_for,
         };
         self.doors.status.send_replace(status);
-        if let Some(end) = end {
-            self.end(end);
-        }
+        self.end_on_fault();
     }
 
     fn end_on_fault(&self) {
@@ -291,8 +339,29 @@ impl Handler<Work<Order>> for Coordinator {
                 Order::Add(urls) => add(&doors, urls).await,
             }
         };
-        Box::pin(obey.into_actor(self))
+        Box::pin(obey.into_actor(self).map(|done, this, _| {
+            // A look that was under way saw the rooms as they were before.
+            this.cadence.hurry();
+            done
+        }))
     }
+}
+
+async fn ask_fetchers(doors: &Doors) -> Vec<FetcherStats> {
+    let mut fetchers = Vec::with_capacity(doors.fetchers.len());
+    for door in &doors.fetchers {
+        fetchers.push(door.ask(FetcherReport).await.unwrap_or_default());
+    }
+    fetchers
+}
+
+fn leases_of(fetchers: &[FetcherStats]) -> usize {
+    fetchers.iter().map(|fetcher| fetcher.leases).sum()
+}
+
+/// Whether nothing is left to do but what somebody holds.
+fn may_be_at_end(frontier: &FrontierStats) -> bool {
+    frontier.leases == 0 && (frontier.queued == 0 || frontier.limit_reached)
 }
 
 async fn pass_on(doors: &Doors, order: FrontierOrder, done: &str) -> Result<Vec<String>, String> {

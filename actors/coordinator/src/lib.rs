@@ -6,6 +6,7 @@
 
 pub mod actor;
 pub mod added;
+pub mod cadence;
 pub mod config;
 pub mod course;
 pub mod events;
@@ -14,7 +15,7 @@ pub mod pace;
 pub mod rate;
 pub mod status;
 
-pub use actor::{Coordinator, Doors};
+pub use actor::{Coordinator, Doors, Elsewhere};
 pub use added::Added;
 pub use config::CoordinatorConfig;
 pub use course::End;

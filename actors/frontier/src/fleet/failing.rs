@@ -41,27 +41,36 @@ impl Failures {
 
 impl Failing {
     pub(super) fn command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        let fails = self.failures.step();
-        let breaks = self.breaks.clone();
-        Box::pin(async move {
-            let fails = fails.inspect_err(|_| breaks.count());
-            match fails {
-                Err(error) if error.raw_os_error() == Some(NOT_ASKED) => Err(error.into()),
-                fails => {
-                    let answer = self.link.req_packed_command(cmd).await;
-                    fails?;
-                    answer
-                }
-            }
-        })
+        let plan = (self.failures.step(), self.breaks.clone());
+        planned(plan, self.link.req_packed_command(cmd))
     }
 
+    /// All of a pipeline is one question.
     pub(super) fn commands<'a>(
         &'a mut self,
         pipeline: &'a Pipeline,
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        self.link.req_packed_commands(pipeline, offset, count)
+        let plan = (self.failures.step(), self.breaks.clone());
+        planned(plan, self.link.req_packed_commands(pipeline, offset, count))
     }
+}
+
+/// The answer, if this question does not fail.
+fn planned<'a, T: Send + 'a>(
+    (fails, breaks): (std::io::Result<()>, Breaks),
+    answer: RedisFuture<'a, T>,
+) -> RedisFuture<'a, T> {
+    Box::pin(async move {
+        let fails = fails.inspect_err(|_| breaks.count());
+        match fails {
+            Err(error) if error.raw_os_error() == Some(NOT_ASKED) => Err(error.into()),
+            fails => {
+                let answer = answer.await;
+                fails?;
+                answer
+            }
+        }
+    })
 }

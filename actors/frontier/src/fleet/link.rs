@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use redis::aio::{
     ConnectionLike, ConnectionManager, ConnectionManagerConfig, MultiplexedConnection, SendError,
 };
@@ -135,6 +136,36 @@ impl Link {
     /// a server that had been there all the while.
     pub fn breaks(&self) -> u64 {
         self.breaks.0.load(Ordering::Acquire)
+    }
+
+    fn is_cluster(&self) -> bool {
+        match &self.way {
+            Way::Cluster(_) => true,
+            Way::One(_) | Way::Named(_) => false,
+            #[cfg(test)]
+            Way::Failing(conn) => conn.link.is_cluster(),
+        }
+    }
+
+    /// Asks all of this: at once where one server is asked, so that many small questions cost what one does. Of a cluster
+    /// each shard is asked by itself. Answers come in the order of the questions.
+    ///
+    /// # Errors
+    /// A question that failed; the others may have been done.
+    pub async fn each(&self, questions: Vec<Cmd>) -> RedisResult<Vec<Value>> {
+        let mut link = self.clone();
+        if link.is_cluster() {
+            let asked = questions.into_iter().map(|question| {
+                let mut link = link.clone();
+                async move { question.query_async::<Value>(&mut link).await }
+            });
+            return try_join_all(asked).await;
+        }
+        let mut all = Pipeline::with_capacity(questions.len());
+        for question in questions {
+            all.add_command(question);
+        }
+        all.query_async(&mut link).await
     }
 
     /// Which process the server is that has this slot of a cluster, or the one server: another than before may have

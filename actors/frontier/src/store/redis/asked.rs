@@ -10,8 +10,8 @@ use contract::control::{FrontierStats, GaveUp};
 use contract::crawl::CrawlConfig;
 use contract::host::Host;
 use contract::lease::{Queued, Token};
-use futures_util::future::{join_all, try_join_all};
-use redis::{Cmd, FromRedisValue, RedisError};
+use futures_util::future::try_join_all;
+use redis::{Cmd, FromRedisValue, RedisError, Value};
 
 use super::Core;
 use super::moving::IMPORT;
@@ -55,19 +55,33 @@ pub(super) fn shared_number(shared: &[u8], at: usize) -> Option<u64> {
     Some(f64::from_le_bytes(bytes) as u64)
 }
 
+/// The same question of every shard, in their order.
+async fn ask_shards<T: FromRedisValue>(
+    core: &Core,
+    question: impl Fn(u16) -> Cmd,
+) -> Result<Vec<T>, StoreError> {
+    let questions = (0..core.shape.shards).map(question).collect();
+    core.plain_each(questions).await.map_err(StoreError::from)
+}
+
 /// Makes the crawl's part of every shard, where it is missing.
 async fn begin(core: &Core) -> Result<(), StoreError> {
-    let begun = (0..core.shape.shards).map(|shard| async move {
+    let gates = ask_shards::<Option<String>>(core, |shard| {
         let mut gate = redis::cmd("HGET");
         gate.arg(Shape::gate(shard)).arg("v");
-        if ask::<Option<String>>(core, gate).await?.as_deref() != Some("1") {
+        gate
+    });
+    for (shard, version) in (0..).zip(gates.await?) {
+        if version.as_deref() != Some("1") {
             return Err(StoreError::NoShard { shard });
         }
+    }
+    let begun = ask_shards::<u8>(core, |shard| {
         let mut state = redis::cmd("HSETNX");
         state.arg(core.shape.key(shard, "m")).arg("st").arg("run");
-        ask::<u8>(core, state).await.map(drop)
+        state
     });
-    try_join_all(begun).await.map(drop)
+    begun.await.map(drop)
 }
 
 /// `run` or `paused`, in every shard; not while a crawl is taken in.
@@ -82,23 +96,23 @@ pub(super) async fn set_state(core: &Core, state: &str) -> Result<(), StoreError
 
 /// Whether any shard is in this state.
 pub(super) async fn is_in_state(core: &Core, state: &str) -> Result<bool, StoreError> {
-    let states = (0..core.shape.shards).map(|shard| {
+    let states = ask_shards::<Option<String>>(core, |shard| {
         let mut get = redis::cmd("HGET");
         get.arg(core.shape.key(shard, "m")).arg("st");
-        ask::<Option<String>>(core, get)
+        get
     });
-    let states = try_join_all(states).await?;
+    let states = states.await?;
     Ok(states.iter().any(|found| found.as_deref() == Some(state)))
 }
 
 /// Puts every shard into this state.
 pub(super) async fn put_state(core: &Core, state: &str) -> Result<(), StoreError> {
-    let set = (0..core.shape.shards).map(|shard| {
+    let set = ask_shards::<u64>(core, |shard| {
         let mut set = redis::cmd("HSET");
         set.arg(core.shape.key(shard, "m")).arg("st").arg(state);
-        ask::<u64>(core, set)
+        set
     });
-    try_join_all(set).await.map(drop)
+    set.await.map(drop)
 }
 
 /// The figures of all shards together.
@@ -106,41 +120,41 @@ pub(super) async fn stats(core: &Core) -> Result<FrontierStats, StoreError> {
     const COUNTS: [&str; 7] = [
         "known", "queued", "done", "kept", "bytes", "leases", "active",
     ];
-    let shards = (0..core.shape.shards).map(|shard| async move {
+    let count_of = |shard, set| {
+        let mut count = redis::cmd("ZCARD");
+        count.arg(core.shape.key(shard, set));
+        count
+    };
+    let figures = (0..core.shape.shards).flat_map(|shard| {
         let mut get = redis::cmd("HMGET");
         get.arg(core.shape.key(shard, "m")).arg("st").arg(&COUNTS);
-        let (state, counts): (Option<String>, [Option<u64>; COUNTS.len()]) = {
-            let all: Vec<Option<String>> = ask(core, get).await?;
-            let mut all = all.into_iter();
-            let state = all.next().flatten();
-            let mut counts = [None; COUNTS.len()];
-            for (count, text) in counts.iter_mut().zip(all) {
-                *count = text.and_then(|text| text.parse().ok());
-            }
-            (state, counts)
-        };
-        let mut waiting = redis::cmd("ZCARD");
-        waiting.arg(core.shape.key(shard, "z"));
-        let mut suspects = redis::cmd("ZCARD");
-        suspects.arg(core.shape.key(shard, "zs"));
-        let waiting: u64 = ask(core, waiting).await?;
-        let waiting = waiting + ask::<u64>(core, suspects).await?;
-        Ok::<_, StoreError>((state, counts, waiting))
+        [get, count_of(shard, "z"), count_of(shard, "zs")]
     });
+    let answers = core.plain_each::<Value>(figures.collect()).await?;
     let mut stats = FrontierStats::default();
-    for shard in join_all(shards).await {
-        let (state, counts, waiting) = shard?;
-        stats.paused |= state.as_deref() == Some("paused");
-        let [known, queued, done, kept, bytes, leases, active] =
-            counts.map(Option::unwrap_or_default);
-        stats.known += known;
-        stats.queued += queued;
-        stats.done += done;
-        stats.kept += kept;
-        stats.bytes += bytes;
-        stats.leases += leases;
-        stats.hosts_active += active;
-        stats.hosts_waiting += waiting;
+    let mut answers = answers.into_iter();
+    while let (Some(record), Some(waiting), Some(suspects)) =
+        (answers.next(), answers.next(), answers.next())
+    {
+        let record = redis::from_redis_value::<Vec<Option<String>>>(record);
+        let mut record = record.map_err(|_| odd("figures"))?.into_iter();
+        stats.paused |= record.next().flatten().as_deref() == Some("paused");
+        let mut count = || {
+            let text = record.next().flatten();
+            text.and_then(|text| text.parse::<u64>().ok())
+                .unwrap_or_default()
+        };
+        stats.known += count();
+        stats.queued += count();
+        stats.done += count();
+        stats.kept += count();
+        stats.bytes += count();
+        stats.leases += count();
+        stats.hosts_active += count();
+        for hosts in [waiting, suspects] {
+            stats.hosts_waiting +=
+                redis::from_redis_value::<u64>(hosts).map_err(|_| odd("figures"))?;
+        }
     }
     let limit = core.rules().limit;
     stats.limit_reached = limit.is_some_and(|most| stats.kept >= most);
@@ -183,17 +197,17 @@ pub(super) async fn gave_up(core: &Core, told: &[u64]) -> Result<Vec<GaveUp>, St
         ask::<u64>(core, del)
     });
     try_join_all(forgotten).await?;
-    let asked = (0..core.shape.shards).map(|shard| {
+    let asked = ask_shards::<(u64, Vec<(u64, Vec<u8>)>)>(core, |shard| {
         // A bounded look: what it does not see comes when these are told and forgotten.
         let mut scan = redis::cmd("HSCAN");
         scan.arg(core.shape.key(shard, "g"))
             .arg(0)
             .arg("COUNT")
             .arg(TOLD_TOGETHER);
-        ask::<(u64, Vec<(u64, Vec<u8>)>)>(core, scan)
+        scan
     });
     let mut gave_up = Vec::new();
-    for (shard, rows) in (0..shards).zip(try_join_all(asked).await?) {
+    for (shard, rows) in (0..shards).zip(asked.await?) {
         for (number, row) in rows.1 {
             gave_up.push(read_row(number * shards + shard, &row)?);
         }
@@ -236,12 +250,12 @@ pub(super) fn read_row(number: u64, row: &[u8]) -> Result<GaveUp, StoreError> {
 }
 
 pub(super) async fn seeds(core: &Core) -> Result<Vec<String>, StoreError> {
-    let asked = (0..core.shape.shards).map(|shard| {
+    let asked = ask_shards::<HashMap<String, u8>>(core, |shard| {
         let mut all = redis::cmd("HGETALL");
         all.arg(core.shape.key(shard, "x"));
-        ask::<HashMap<String, u8>>(core, all)
+        all
     });
-    let all = try_join_all(asked).await?.into_iter().flatten();
+    let all = asked.await?.into_iter().flatten();
     let mut seeds: Vec<_> = all
         .filter(|(_, seed)| *seed == 1)
         .map(|(url, _)| url)
@@ -260,9 +274,9 @@ impl Core {
         try_join_all(looked).await?;
         let mut info = redis::cmd("INFO");
         info.arg("server");
-        let told: String = match ask::<redis::Value>(self, info).await? {
+        let told: String = match ask::<Value>(self, info).await? {
             // Of a cluster's servers the youngest counts; its answers come in one.
-            redis::Value::Map(all) => all
+            Value::Map(all) => all
                 .into_iter()
                 .filter_map(|(_, one)| redis::from_redis_value::<String>(one).ok())
                 .collect(),

@@ -195,6 +195,22 @@ impl Core {
         Ok(answer)
     }
 
+    /// Plain commands for many shards.
+    pub(super) async fn plain_each<T: FromRedisValue>(
+        &self,
+        questions: Vec<Cmd>,
+    ) -> RedisResult<Vec<T>> {
+        let asked = self.clock.boot();
+        let answers = timeout(ANSWER_MAX, self.link.each(questions)).await;
+        let answers = answers
+            .unwrap_or_else(|_| Err(RedisError::from((ErrorKind::Io, "no answer in time"))))?;
+        self.reach.pulse.beat(asked);
+        answers
+            .into_iter()
+            .map(|answer| redis::from_redis_value(answer).map_err(RedisError::from))
+            .collect()
+    }
+
     /// After a break: is the shard's server the same process? One that is gone keeps its own shards only; whether it has
     /// forgotten anything shows when it is back.
     pub(super) async fn check(&self, shard: u16) -> Result<(), Trouble> {
