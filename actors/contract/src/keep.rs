@@ -52,4 +52,10 @@ pub struct TextFacts {
     pub chars: u64,
     /// Simhash of its word shingles: texts that differ in few places differ in few bits. None without words.
     pub simhash: Option<u64>,
+    /// The least hashes of its word shingles, numbers left out, ascending: texts of one stock of phrases share them sooner or later. What
+    /// is missing in a text of fewer shingles is [`u64::MAX`].
+    pub phrases: [u64; PHRASES],
 }
+
+/// Phrases of a text that are kept.
+pub const PHRASES: usize = 4;

@@ -5,7 +5,7 @@
 
 use crate::admit::FrontierError;
 use crate::host::{Host, Origin};
-use crate::keep::ParsedPage;
+use crate::keep::{ParsedPage, TextFacts};
 use crate::lease::Token;
 use crate::link::Link;
 use crate::outbox::Ask;
@@ -33,6 +33,19 @@ pub struct Settle {
     /// The URL, where its links were found.
     pub via: Box<str>,
     pub links: Vec<Link>,
+    /// What the page was like, where an answer of it was read.
+    pub read: Option<Read>,
+}
+
+/// What tells whether a page brought anything new.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Read {
+    /// The URL where it was found.
+    pub found_at: Option<Box<str>>,
+    /// Clicks from a seed.
+    pub depth: u16,
+    /// Its main text; none where it is no document with text.
+    pub text: Option<TextFacts>,
 }
 
 /// What of the lease is settled.
@@ -71,9 +84,18 @@ pub enum Settled {
 /// page (body, heads, facts) is dropped here.
 pub fn settle_of(parsed: ParsedPage, kept: bool, bytes: u64) -> (Settle, PageLife) {
     let ParsedPage {
-        mut page, links, ..
+        mut page,
+        links,
+        facts,
+        ..
     } = parsed;
     page.life.judged(page.verdict.outcome);
+    let is_read = page.exchange.is_some() && page.verdict.fate == Fate::Done;
+    let read = is_read.then(|| Read {
+        found_at: page.queued.via.take(),
+        depth: page.queued.depth,
+        text: facts.text,
+    });
     let what = match page.place {
         Place::Queue(position) => {
             let (outcome, fate) = (page.verdict.outcome, page.verdict.fate);
@@ -96,6 +118,7 @@ pub fn settle_of(parsed: ParsedPage, kept: bool, bytes: u64) -> (Settle, PageLif
             what,
             via,
             links,
+            read,
         },
         page.life,
     )

@@ -15,3 +15,4 @@ pub mod fleet;
 pub mod politeness;
 pub mod rate;
 pub mod store;
+pub mod traps;

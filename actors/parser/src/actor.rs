@@ -86,6 +86,10 @@ struct Progress {
 }
 
 /// What a reading gave.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and it goes on at once"
+)]
 enum Read {
     /// The links of these numbers, which go ahead of the page.
     Part(Page, Range<usize>, Vec<Link>, Vec<RefusedLink>),

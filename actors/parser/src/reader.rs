@@ -288,6 +288,7 @@ impl Document<'_> {
         facts.text = Some(TextFacts {
             chars: main.chars(),
             simhash: main.simhash(),
+            phrases: main.phrases(),
         });
         facts.title = said.title;
         facts.description = said.description;

@@ -150,6 +150,7 @@ mod tests {
         page.facts.text = Some(TextFacts {
             chars: 7,
             simhash: Some(0xAB),
+            phrases: [0; contract::keep::PHRASES],
         });
         of_page(&mut out, &page, &kept(), &mut chance).unwrap();
         let line: serde_json::Value = serde_json::from_slice(&out).unwrap();

@@ -183,6 +183,7 @@ mod tests {
             page.facts.text = Some(TextFacts {
                 chars: 1,
                 simhash: Some(simhash),
+                phrases: [0; contract::keep::PHRASES],
             });
             page
         };

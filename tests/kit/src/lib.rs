@@ -24,6 +24,7 @@ mod serving;
 pub mod small_disk;
 pub mod tls;
 pub mod tools;
+pub mod traps;
 pub mod until;
 pub mod warc;
 pub mod web;

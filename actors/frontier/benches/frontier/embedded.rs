@@ -124,6 +124,7 @@ impl Run {
                 },
                 via: lease.urls[position as usize].url.clone(),
                 links: self.web.links(host),
+                read: None,
             })
             .collect();
         self.making += own_cpu() - before;

@@ -125,6 +125,7 @@ impl Web {
             },
             via: lease.urls[position as usize].url.clone(),
             links: self.links(number_of(&lease.host)),
+            read: None,
         };
         let settles = group.iter().map(page).collect();
         self.making += own_cpu() - before;

@@ -290,6 +290,7 @@ pub(crate) fn done(lease: &Lease, links: Vec<Link>) -> Settle {
         },
         via: lease.urls[0].url.clone(),
         links,
+        read: None,
     }
 }
 

@@ -5,7 +5,11 @@
 //! shingles of three words: bit n is set where most shingles' hashes have it set, so that few changes of a text change few
 //! bits. It takes text raw, as the tokenizer gives it: references are not decoded, and a tag ends a word. All of the text is
 //! counted, its first [`HASHED_BYTES_MAX`] are hashed: hashing costs some 20 ns a word, and a text's beginning tells it.
+//! Beside it the least hashes of the shingles are kept, numbers left out (Broder's min-hash): texts that are put together
+//! of the same phrases share them, in whatever order.
 //! Invariant: linear time, constant memory. Start at [`MainText::add`].
+
+use contract::keep::PHRASES;
 
 use super::names::Element;
 
@@ -24,14 +28,20 @@ const WIDE: u8 = 0xE3;
 const HASHED_BYTES_MAX: usize = 2_048;
 
 /// The main text of a document, while it is read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MainText {
     chars: u64,
     simhash: Simhash,
+    /// The least hashes that went into it, ascending.
+    phrases: [u64; PHRASES],
     /// Bytes that have gone into it.
     hashed: usize,
     /// The two words before, the later one first.
     before: [u64; 2],
+    /// The same for phrases, where all words with digits are one.
+    before_plain: [u64; 2],
+    /// The word that is read has a digit.
+    has_digit: bool,
     /// Elements open that are beside the matter.
     beside: u32,
     main: Main,
@@ -43,6 +53,22 @@ enum Main {
     Unseen,
     Open,
     Closed,
+}
+
+impl Default for MainText {
+    fn default() -> Self {
+        Self {
+            chars: 0,
+            simhash: Simhash::default(),
+            phrases: [u64::MAX; PHRASES],
+            hashed: 0,
+            before: [0; 2],
+            before_plain: [0; 2],
+            has_digit: false,
+            beside: 0,
+            main: Main::default(),
+        }
+    }
 }
 
 impl MainText {
@@ -97,7 +123,9 @@ impl MainText {
                 continue;
             }
             if len > 0 {
-                word = mix(word ^ lower(chunk & below(len)), K[0]);
+                let chunk = chunk & below(len);
+                self.has_digit |= has_digit(chunk);
+                word = mix(word ^ lower(chunk), K[0]);
             }
             at += len;
             if len < 8 {
@@ -122,6 +150,7 @@ impl MainText {
             self.word(word);
         }
         for byte in &bytes[at..at + len] {
+            self.has_digit |= byte.is_ascii_digit();
             *word = mix(*word ^ u64::from(byte.to_ascii_lowercase()), K[0]);
         }
         if byte >= WIDE {
@@ -139,8 +168,32 @@ impl MainText {
             // Twice: bits that differ must differ anywhere with even chance.
             self.simhash.add(mix(mix(shingle, K[1]), K[2]));
             self.before = [*word, last];
+            let plain = if self.has_digit { K[1] } else { *word };
+            let [last, second] = self.before_plain;
+            let phrase = second.rotate_left(43) ^ last.rotate_left(21) ^ plain;
+            let phrase = mix(mix(phrase, K[1]), K[2]);
+            if phrase < self.phrases[PHRASES - 1] {
+                self.phrase(phrase);
+            }
+            self.before_plain = [plain, last];
+            self.has_digit = false;
             *word = 0;
         }
+    }
+
+    /// Takes in a hash that may be among the least.
+    #[cold]
+    fn phrase(&mut self, hash: u64) {
+        let Err(at) = self.phrases.binary_search(&hash) else {
+            return;
+        };
+        self.phrases[at..].rotate_right(1);
+        self.phrases[at] = hash;
+    }
+
+    /// The least hashes of its shingles, ascending; [`u64::MAX`] where there are fewer.
+    pub fn phrases(&self) -> [u64; PHRASES] {
+        self.phrases
     }
 
     /// Characters of the main text, whitespace left out; a character reference counts as it is written.
@@ -175,6 +228,16 @@ fn chunk(bytes: &[u8], at: usize) -> (u64, usize) {
 #[inline]
 fn below(len: usize) -> u64 {
     u64::MAX.checked_shr(64 - 8 * len as u32).unwrap_or(0)
+}
+
+/// True where one of these bytes is a digit.
+#[inline]
+fn has_digit(chunk: u64) -> bool {
+    let low = chunk & !HIGH;
+    // A high bit for each byte from "0" on, and from behind "9" on; no byte carries into the next.
+    let from = low + ONES * 0x50;
+    let behind = low + ONES * 0x46;
+    from & !behind & !chunk & HIGH != 0
 }
 
 /// Letters in lower case; other bytes may change too, each always in the same way.
@@ -347,6 +410,26 @@ mod tests {
         assert!(near.count_ones() <= 6, "{}", near.count_ones());
     }
 
+    #[test]
+    fn phrases_are_those_of_the_text_whatever_its_numbers_and_order() {
+        let phrases = |text: &str| {
+            let mut taken = MainText::default();
+            taken.add(text);
+            taken.phrases()
+        };
+        assert_eq!(phrases(""), [u64::MAX; PHRASES]);
+        assert_eq!(phrases("page 12 of many"), phrases("page 345 of many"));
+        assert_ne!(phrases("page twelve of many"), phrases("page ten of many"));
+        assert!(phrases("some words that are in a text").is_sorted());
+        let (one, other) = (
+            "the one sentence stands here. ",
+            "and another one comes then. ",
+        );
+        let both = phrases(&(one.to_owned() + other));
+        let turned = phrases(&(other.to_owned() + one));
+        assert!(both.iter().any(|phrase| turned.contains(phrase)));
+    }
+
     proptest::proptest! {
         #[test]
         fn planes_count_as_counters_do(hashes in proptest::collection::vec(proptest::prelude::any::<u64>(), 0..300)) {
@@ -355,6 +438,14 @@ mod tests {
             let ones = |bit: u32| hashes.iter().filter(|hash| *hash >> bit & 1 == 1).count();
             let want = (0..64).filter(|bit| 2 * ones(*bit) > hashes.len()).fold(0, |all, bit| all | 1_u64 << bit);
             proptest::prop_assert_eq!(planes.end(), (!hashes.is_empty()).then_some(want));
+        }
+
+        #[test]
+        fn a_word_with_a_digit_is_seen(word in "[ -~]{1,8}") {
+            let mut bytes = [0; 8];
+            bytes[..word.len()].copy_from_slice(word.as_bytes());
+            let want = word.bytes().any(|byte| byte.is_ascii_digit());
+            proptest::prop_assert_eq!(has_digit(u64::from_le_bytes(bytes)), want);
         }
 
         #[test]

@@ -129,6 +129,7 @@ fn settle(lease: &Lease, position: u32, fate: Fate) -> Settle {
         },
         via: "".into(),
         links: Vec::new(),
+        read: None,
     }
 }
 

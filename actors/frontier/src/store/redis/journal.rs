@@ -317,6 +317,7 @@ impl Row {
             what,
             via: self.via.into(),
             links: self.links.into_iter().map(LinkRow::link).collect(),
+            read: None,
         }
     }
 }
@@ -392,6 +393,7 @@ mod tests {
             what,
             via: "http://a.test/x".into(),
             links: vec![link.clone()],
+            read: None,
         };
         whats.into_iter().map(settle).collect()
     }

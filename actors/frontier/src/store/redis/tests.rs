@@ -273,6 +273,7 @@ fn work(store: &RedisStore, limit: u64) {
                 },
                 via: queued.url.clone(),
                 links: Vec::new(),
+                read: None,
             })
             .collect();
         now(store.settle(&settles)).unwrap();

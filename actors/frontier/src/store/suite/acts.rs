@@ -361,6 +361,7 @@ impl Act {
                     what: Settles::Robots { origin, record },
                     via: "http://a.test/robots.txt".into(),
                     links: Vec::new(),
+                    read: None,
                 }]))?)
             }
             Self::Extend { lease } => match witness.lease(*lease) {
@@ -449,6 +450,7 @@ fn settle<S: Store>(
             },
             via: "http://a.test/x".into(),
             links: page.links.clone(),
+            read: None,
         });
         told.push(page);
     }

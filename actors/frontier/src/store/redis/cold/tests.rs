@@ -137,6 +137,7 @@ async fn finish(store: &RedisStore, lease: &Lease) {
         },
         via: "".into(),
         links: Vec::new(),
+        read: None,
     };
     let settles: Vec<_> = (0u32..).take(lease.urls.len()).map(settle).collect();
     store.settle(&settles).await.unwrap();

@@ -69,6 +69,7 @@ pub(super) fn settle(lease: &Lease, position: u32, fate: Fate, links: Vec<Link>)
         },
         via: "http://a.test/x".into(),
         links,
+        read: None,
     }
 }
 
@@ -157,6 +158,7 @@ const VERBS: [(&str, Verb); 13] = [
             what: Settles::Robots { origin, record },
             via: "http://a.test/robots.txt".into(),
             links: Vec::new(),
+            read: None,
         };
         now(store.settle(&[settle])).map(drop)
     }),
