@@ -8,7 +8,7 @@ use std::time::Duration;
 use contract::control::FrontierStats;
 use contract::crawl::CrawlConfig;
 use contract::error::chain;
-use contract::fleet::{CrawlNumber, NodeState};
+use contract::fleet::{CrawlNumber, NodeState, RateOnNode};
 use contract::rate::{Limit, RateScope};
 use frontier::fleet::crawls::{self, Crawl};
 use frontier::fleet::nodes::{self, Node};
@@ -136,11 +136,12 @@ fn text(fleet: &Fleet) -> String {
     // Writing to a text cannot fail.
     let _written = writeln!(
         out,
-        "{}: {} shards, {living} nodes, {} crawls; rate of all: {}",
+        "{}: {} shards, {living} nodes, {} crawls; rate of all: {}{}",
         fleet.store,
         fleet.shards,
         fleet.crawls.len(),
-        words(fleet.rate)
+        words(fleet.rate),
+        held_by_all(fleet)
     );
     for now in &fleet.crawls {
         let CrawlNow {
@@ -183,9 +184,43 @@ fn text(fleet: &Fleet) -> String {
                 on.unsent,
                 on.config
             );
+            if let Some(rate) = on.rate.filter(|_| node.is_alive()) {
+                let _written = writeln!(out, "    {}", rate_line(rate));
+            }
         }
     }
     out
+}
+
+/// "; 180.5 slots/s held by 3 nodes", where a rate limits any.
+fn held_by_all(fleet: &Fleet) -> String {
+    let living = fleet.nodes.iter().filter(|node| node.is_alive());
+    let (mut nodes, mut millislots) = (0, 0);
+    for status in living.filter_map(|node| node.status.as_ref()) {
+        let rates = status.crawls.iter().filter_map(|on| on.rate);
+        let held: u64 = rates.map(|rate| rate.millislots_per_s).sum();
+        nodes += u32::from(held > 0);
+        millislots += held;
+    }
+    match nodes {
+        0 => String::new(),
+        nodes => format!(
+            "; {:.1} slots/s held by {nodes} nodes",
+            millislots as f64 / 1e3
+        ),
+    }
+}
+
+fn rate_line(rate: RateOnNode) -> String {
+    let a_second = |millislots: u64| millislots as f64 / 1e3;
+    format!(
+        "rate: {:.1} slots/s granted, {:.1} used, {:.1} ended unused; now {} held, {} requests wait",
+        a_second(rate.millislots_per_s),
+        a_second(rate.used_millislots_per_s),
+        a_second(rate.lapsed_millislots_per_s),
+        rate.held,
+        rate.waiting
+    )
 }
 
 fn name(fleet: &Fleet, number: CrawlNumber) -> String {
@@ -294,6 +329,13 @@ mod tests {
                 leases: 12,
                 in_flight: 30,
                 unsent: 3,
+                rate: Some(RateOnNode {
+                    millislots_per_s: 60_250,
+                    used_millislots_per_s: 58_000,
+                    lapsed_millislots_per_s: 1_500,
+                    held: 4,
+                    waiting: 9,
+                }),
             }],
         };
         let node = |name: &str, silent, status| Node {
@@ -335,13 +377,15 @@ mod tests {
         };
         assert_eq!(
             text(&fleet),
-            "redis://:***@r.test:6379: 64 shards, 2 nodes, 1 crawls; rate of all: 200/s, burst 1\n\
+            "redis://:***@r.test:6379: 64 shards, 2 nodes, 1 crawls; rate of all: 200/s, burst 1; \
+             60.2 slots/s held by 1 nodes\n\
              crawl docs: running; configuration 2, rate: no limit\n\
              \x20 20 done of 50 known, 30 queued; 12 leases, 13 hosts active, 1 waiting\n\
              \x20         20 queued at a.test\n\
              \x20          3 queued at b.test\n\
              node n1: working, lag 3 ms, up 3 min, 120.0 MB, version 0.1.0\n\
              \x20 docs: 12.5 pages/s, 12 leases, 30 in flight, 3 unsent, configuration 2\n\
+             \x20   rate: 60.2 slots/s granted, 58.0 used, 1.5 ended unused; now 4 held, 9 requests wait\n\
              node n2: silent for 7 s\n\
              node n3: of a newer version\n"
         );

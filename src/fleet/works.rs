@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use contract::clock::{Boot, Clock};
 use contract::control::Order;
-use contract::fleet::{CrawlEnd, CrawlName, CrawlNumber, CrawlOnNode, CrawlState, NodeName};
+use contract::fleet::{
+    CrawlEnd, CrawlName, CrawlNumber, CrawlOnNode, CrawlState, NodeName, RateOnNode,
+};
 use coordinator::{Elsewhere, End, Status};
 use fetcher::address::Dial;
 use frontier::fleet::nodes::{self, Heard, HeardCrawl};
@@ -399,6 +401,13 @@ impl Work {
             leases: status.node.leases,
             in_flight: status.in_flight as u64,
             unsent: status.in_ring,
+            rate: status.node.rate.map(|part| RateOnNode {
+                millislots_per_s: (part.granted_per_s * 1e3) as u64,
+                used_millislots_per_s: (part.used_per_s * 1e3) as u64,
+                lapsed_millislots_per_s: (part.lapsed_per_s * 1e3) as u64,
+                held: part.held,
+                waiting: part.waiting,
+            }),
         }
     }
 }

@@ -282,6 +282,17 @@ fn a_running_crawl_is_slowed_down_on_every_node() {
         slow.len()
     );
 
+    // Who holds the rate is told by the nodes, a heartbeat later.
+    let held = until_or_none(PATIENCE, || {
+        let status = fleet.status();
+        let held = |node: usize| {
+            let rate = &status["nodes"][node]["status"]["crawls"][0]["rate"];
+            rate["millislots_per_s"].as_u64().filter(|held| *held > 0)
+        };
+        held(0).zip(held(1))
+    });
+    assert!(held.is_some(), "{:#}", fleet.status());
+
     let history = fleet.ask("config", &["history"]);
     let mut lines = history.lines();
     assert!(

@@ -198,6 +198,23 @@ pub struct CrawlOnNode {
     pub in_flight: u64,
     /// Pages between fetcher and settle, those of a journal included: while there are any, the crawl is not done.
     pub unsent: u64,
+    /// Its part of the shared rates; none where none limits it, or a node of the version before does not tell.
+    pub rate: Option<RateOnNode>,
+}
+
+/// A node's part of the crawl's and the cluster's rate. Rates are of the last ten seconds, a thousandth of a slot a second each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RateOnNode {
+    /// Booked for it.
+    pub millislots_per_s: u64,
+    /// Of these, a request was sent with.
+    pub used_millislots_per_s: u64,
+    /// Of these, ended before a request was ready.
+    pub lapsed_millislots_per_s: u64,
+    /// Booked for it and neither used nor over.
+    pub held: u64,
+    /// Requests that are ready and wait for a slot.
+    pub waiting: u64,
 }
 
 #[cfg(test)]

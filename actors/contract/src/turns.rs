@@ -45,6 +45,18 @@ struct State {
     /// Slots spent and lapsed since they were last asked for.
     spent: u32,
     lapsed: u64,
+    fared: Fared,
+}
+
+/// How this node has fared with the shared rate: counts since it began, that never shrink.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fared {
+    /// Slots that the store booked for it.
+    pub granted: u64,
+    /// Slots that a request was sent with.
+    pub used: u64,
+    /// Slots that ended unused.
+    pub lapsed: u64,
 }
 
 /// A slot on this node's clock.
@@ -192,6 +204,7 @@ impl Turns {
         let received = self.0.clock.boot();
         let mut state = self.lock();
         self.0.unlimited.store(false, Ordering::Release);
+        state.fared.granted += u64::from(slots.granted.min(WANT_MAX));
         for n in 0..slots.granted.min(WANT_MAX) {
             state.put(on_this_clock(reserved, &slots, n, sent, received));
         }
@@ -234,6 +247,17 @@ impl Turns {
         }
     }
 
+    /// How this node has fared with the shared rate so far; none where no rate limits it now.
+    pub fn fared(&self) -> Option<Fared> {
+        if self.0.unlimited.load(Ordering::Acquire) {
+            return None;
+        }
+        let now = self.0.clock.boot();
+        let mut state = self.lock();
+        state.forget_lapsed(now);
+        Some(state.fared)
+    }
+
     /// Gives slots to those who wait, in order; the state is let go before a turn can be dropped.
     fn hand_out(&self, mut state: MutexGuard<'_, State>) {
         let now = self.0.clock.boot();
@@ -273,7 +297,9 @@ impl State {
     fn forget_lapsed(&mut self, now: Boot) {
         let before = self.slots.len();
         self.slots.retain(|slot| now < slot.end);
-        self.lapsed += (before - self.slots.len()) as u64;
+        let lapsed = (before - self.slots.len()) as u64;
+        self.lapsed += lapsed;
+        self.fared.lapsed += lapsed;
     }
 
     /// In its place by when it is due; the latest goes when there are too many.
@@ -305,6 +331,7 @@ impl Turn {
         if let Some((turns, _)) = self.slot.take() {
             let mut state = turns.lock();
             state.spent = state.spent.saturating_add(1);
+            state.fared.used += 1;
         }
     }
 }

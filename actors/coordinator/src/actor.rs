@@ -31,7 +31,7 @@ use crate::events;
 use crate::given_up::HandedOver;
 use crate::pace::Pace;
 use crate::rate::Reserving;
-use crate::status::{Errors, NodePart, State, Status, eta_words, waiting_words};
+use crate::status::{Errors, NodePart, RatePart, State, Status, eta_words, waiting_words};
 
 /// Asks how many pages of this crawl other nodes have not settled yet; while there are any it is not done.
 pub type Elsewhere = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = u64>>> + Send + Sync>;
@@ -76,6 +76,8 @@ pub struct Coordinator {
     frontier: Option<FrontierStats>,
     pace: Pace,
     node_pace: Pace,
+    /// Of the shared rates' slots: granted and used, lapsed.
+    slots_pace: (Pace, Pace),
     looking: bool,
     handed_over: HandedOver,
     _beacon: Beacon,
@@ -94,6 +96,7 @@ impl Coordinator {
             course: Course::default(),
             pace: Pace::default(),
             node_pace: Pace::default(),
+            slots_pace: Default::default(),
             looking: false,
             handed_over: HandedOver::default(),
             _beacon: beacon,
@@ -236,6 +239,7 @@ impl Coordinator {
         let node = NodePart {
             pages_per_s: self.node_pace.look(now, settled, 0).0,
             leases: leases_of(fetchers) as u64,
+            rate: self.rate_part(now),
             connections_idle: sum(|fetcher| fetcher.connections_idle),
             dns_entries: sum(|fetcher| fetcher.dns_entries),
         };
@@ -278,6 +282,23 @@ impl Coordinator {
         };
         self.doors.status.send_replace(status);
         self.end_on_fault();
+    }
+
+    /// This node's part of the shared rates.
+    fn rate_part(&mut self, now: Boot) -> Option<RatePart> {
+        let Some(fared) = self.doors.turns.fared() else {
+            self.slots_pace = Default::default();
+            return None;
+        };
+        let (granted_per_s, used_per_s) = self.slots_pace.0.look(now, fared.granted, fared.used);
+        let turns = self.doors.turns.load();
+        Some(RatePart {
+            granted_per_s,
+            used_per_s,
+            lapsed_per_s: self.slots_pace.1.look(now, fared.lapsed, 0).0,
+            held: turns.slots as u64,
+            waiting: turns.held as u64,
+        })
     }
 
     fn end_on_fault(&self) {

@@ -19,4 +19,4 @@ pub use actor::{Coordinator, Doors, Elsewhere};
 pub use added::Added;
 pub use config::CoordinatorConfig;
 pub use course::End;
-pub use status::{NodePart, State, Status};
+pub use status::{NodePart, RatePart, State, Status};

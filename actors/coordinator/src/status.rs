@@ -36,10 +36,24 @@ pub struct NodePart {
     pub pages_per_s: f64,
     /// Leases held now.
     pub leases: u64,
+    /// Its part of the crawl's and the cluster's rate; none where none limits it.
+    pub rate: Option<RatePart>,
     /// Connections kept for a next request.
     pub connections_idle: u64,
     /// Answers in the resolvers' caches, at most.
     pub dns_entries: u64,
+}
+
+/// A node's part of the shared rates: slots a second over the last 10 s, and how many there are now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct RatePart {
+    pub granted_per_s: f64,
+    pub used_per_s: f64,
+    /// Ended before a request was ready.
+    pub lapsed_per_s: f64,
+    pub held: u64,
+    /// Requests that wait for a slot.
+    pub waiting: u64,
 }
 
 /// Errors by class.

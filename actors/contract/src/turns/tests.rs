@@ -102,6 +102,17 @@ async fn turns_come_in_the_order_asked_each_when_it_is_due() {
     assert_eq!(demand.want(), 3);
     assert_eq!(stand.turns.demand().spent, 0);
     assert_eq!(stand.turns.load().waited, Duration::from_millis(40));
+    stand.slots(1_000, 50, 3);
+    stand.pass(5_000).await;
+    let fared = Fared {
+        granted: 5,
+        used: 2,
+        lapsed: 2,
+    };
+    // The third one waited for the first of the three, and was not there in its time.
+    assert_eq!(stand.turns.fared(), Some(fared));
+    stand.unlimited();
+    assert_eq!(stand.turns.fared(), None, "nothing limits it");
 }
 
 #[tokio::test(start_paused = true)]

@@ -111,6 +111,7 @@ mod tests {
                     leases: 0,
                     in_flight: 0,
                     unsent,
+                    rate: None,
                 }],
                 ..NodeStatus::default()
             }),

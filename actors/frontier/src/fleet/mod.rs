@@ -31,6 +31,7 @@ pub mod nodes;
 pub mod server;
 #[cfg(test)]
 mod testing;
+mod told;
 
 pub use error::FleetError;
 pub use link::Link;

@@ -8,19 +8,16 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use contract::clock::millis;
-use contract::codec;
 use contract::fleet::{CRAWLS_MAX, CrawlName, CrawlNumber, CrawlState, NodeName, NodeStatus};
 use redis::Script;
 use redis::aio::ConnectionLike;
 
-use super::{CRAWLS, FleetError, NODES, node_key};
+use super::{CRAWLS, FleetError, NODES, node_key, told};
 
 /// A node that was silent for longer is taken for dead, and its name is free.
 pub const LIFE: Duration = Duration::from_secs(5);
 /// So long a silent node is still shown.
 pub const SHOWN: Duration = Duration::from_secs(600);
-/// The version of a status' shape.
-const STATUS_VERSION: u8 = 1;
 /// Bytes of a status at most.
 const STATUS_BYTES_MAX: usize = 16 << 10;
 
@@ -141,9 +138,7 @@ pub async fn list(conn: &mut (impl ConnectionLike + Send)) -> Result<Vec<Node>, 
         nodes.push(Node {
             name,
             silent: Duration::from_millis(silent_ms),
-            status: status
-                .get(16..)
-                .and_then(|bytes| codec::decode(STATUS_VERSION, bytes).ok()),
+            status: status.get(16..).and_then(told::read),
         });
     }
     nodes.sort_unstable_by(|one, other| one.name.cmp(&other.name));
@@ -152,9 +147,7 @@ pub async fn list(conn: &mut (impl ConnectionLike + Send)) -> Result<Vec<Node>, 
 
 fn bytes(status: &NodeStatus) -> Result<Vec<u8>, FleetError> {
     let what = "node's status";
-    let encode = |status| {
-        codec::encode(STATUS_VERSION, status).map_err(|source| FleetError::Value { what, source })
-    };
+    let encode = |status| told::write(status).map_err(|source| FleetError::Value { what, source });
     if status.crawls.len() <= CRAWLS_MAX {
         let bytes = encode(status)?;
         if bytes.len() <= STATUS_BYTES_MAX {
@@ -197,6 +190,7 @@ mod tests {
                 leases,
                 in_flight: 3,
                 unsent: 4,
+                rate: None,
             }],
             ..NodeStatus::default()
         }
