@@ -13,7 +13,7 @@ use contract::crawl::{AgentConfig, CrawlConfig, LimitsConfig, PaceConfig, ScopeC
 use contract::error::chain;
 use contract::link::URL_BYTES_MAX;
 use contract::scope::Scope;
-use fetcher::address::{Dial, Net};
+use fetcher::address::{Dial, Net, OwnSockets};
 use fetcher::once;
 use frontier::config::FrontierConfig;
 use serde::Deserialize;
@@ -370,6 +370,7 @@ pub fn dial(node: &NodeConfig) -> Result<Dial, Failure> {
     Ok(Dial {
         nets,
         ports: node.allow_port.clone(),
+        own: OwnSockets::default(),
     })
 }
 

@@ -42,7 +42,8 @@ pub async fn crawl(plan: &Plan, signals: &mut Signals) -> Result<Ran, Failure> {
         refuses,
     )
     .await;
-    let _api = api.map_err(|error| Failure::input(format!("control API: {error}")))?;
+    let api = api.map_err(|error| Failure::input(format!("control API: {error}")))?;
+    let _own = plan.settings.dial.own.list(api.address());
     let ended = supervise::run(plan, signals).await?;
     let is_anew = *plan.told.borrow() == Some(Told::Anew);
     let reports = match is_anew {

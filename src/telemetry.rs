@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::panic::PanicHookInfo;
 
+use fetcher::address::OwnSockets;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
@@ -67,7 +68,7 @@ pub fn metrics() -> Option<PrometheusHandle> {
     Some(metrics)
 }
 
-/// Keeps the metrics up, and serves them where an address is given.
+/// Keeps the metrics up, and serves them where an address is given. What listens then is one of our own sockets.
 ///
 /// # Errors
 /// An address that cannot be listened on.
@@ -75,6 +76,7 @@ pub async fn serve(
     metrics: Option<PrometheusHandle>,
     gauges: &Gauges,
     listen: Option<SocketAddr>,
+    own: &OwnSockets,
 ) -> Result<(), Failure> {
     let Some(metrics) = metrics else {
         return Ok(());
@@ -84,7 +86,8 @@ pub async fn serve(
         return Ok(());
     };
     let served = serve_metrics(address, metrics, gauges.clone()).await;
-    served
-        .map(drop)
-        .map_err(|error| Failure::input(format!("--metrics-listen {address}: {error}")))
+    let served =
+        served.map_err(|error| Failure::input(format!("--metrics-listen {address}: {error}")))?;
+    own.add([served]);
+    Ok(())
 }

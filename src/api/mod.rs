@@ -52,6 +52,7 @@ pub struct Shared {
 pub struct Api {
     file: PathBuf,
     server: JoinHandle<()>,
+    address: SocketAddr,
 }
 
 impl Drop for Api {
@@ -101,7 +102,16 @@ impl Api {
                 tracing::warn!(%error, "the control API ended");
             }
         });
-        Ok(Self { file, server })
+        Ok(Self {
+            file,
+            server,
+            address,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 }
 
@@ -204,7 +214,7 @@ async fn health(gauges: Gauges) -> Response {
 }
 
 /// Serves `/metrics` and `/health` alone, read-only, on an address of the operator's choice: what the rooms count, then
-/// the gauges; and the gauges judged.
+/// the gauges; and the gauges judged. Gives the address it listens at.
 ///
 /// # Errors
 /// An address that cannot be listened on.
@@ -212,8 +222,9 @@ pub async fn serve_metrics(
     address: SocketAddr,
     metrics: PrometheusHandle,
     gauges: Gauges,
-) -> io::Result<JoinHandle<()>> {
+) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await?;
+    let address = listener.local_addr()?;
     let judged = gauges.clone();
     let healthy = get(move || health(judged.clone()));
     let router = Router::new().route("/health", healthy).route(
@@ -228,11 +239,12 @@ pub async fn serve_metrics(
             }
         }),
     );
-    Ok(tokio::spawn(async move {
+    tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
             tracing::warn!(%error, "the metrics listener ended");
         }
-    }))
+    });
+    Ok(address)
 }
 
 #[cfg(test)]

@@ -51,7 +51,13 @@ pub async fn run(args: &CrawlArgs) -> Result<Code, Failure> {
         elsewhere: None,
         failing: Failing::read()?,
     };
-    telemetry::serve(metrics, &plan.gauges, metrics_listen).await?;
+    telemetry::serve(
+        metrics,
+        &plan.gauges,
+        metrics_listen,
+        &plan.settings.dial.own,
+    )
+    .await?;
     let shown = (!args.machine.quiet)
         .then(|| tokio::task::spawn_local(progress::show(plan.status.subscribe())));
     let ran = run::crawl(&plan, &mut signals).await;

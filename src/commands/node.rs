@@ -24,7 +24,8 @@ pub async fn run(args: &NodeArgs) -> Result<Code, Failure> {
     let shared = store::open(&args.store).await?;
     let memory = Memory::of(node.max_memory_bytes);
     let gauges = Gauges::new(memory.clone());
-    telemetry::serve(metrics, &gauges, node.metrics_listen).await?;
+    dial.own.add(shared.sockets.iter().copied());
+    telemetry::serve(metrics, &gauges, node.metrics_listen, &dial.own).await?;
     let member = member::Member {
         shared,
         node,

@@ -46,7 +46,9 @@ pub async fn run(args: &CrawlArgs) -> Result<Code, Failure> {
     }
     let memory = Memory::of(settings.node.max_memory_bytes);
     let gauges = Gauges::new(memory.clone());
-    telemetry::serve(metrics, &gauges, settings.node.metrics_listen).await?;
+    let own = &settings.dial.own;
+    own.add(shared.sockets.iter().copied());
+    telemetry::serve(metrics, &gauges, settings.node.metrics_listen, own).await?;
     let status = watch::Sender::new(Status::default());
     let shown = (!quiet).then(|| tokio::task::spawn_local(progress::show(status.subscribe())));
     let member = member::Member {

@@ -2,12 +2,14 @@
 //!
 //! Owns where the address and its password come from. Invariant: no password is shown. Start at [`open`].
 
+use std::net::SocketAddr;
+
 use contract::error::chain;
 use frontier::fleet::address::Address;
 use frontier::fleet::crawls::Crawl;
 use frontier::fleet::deployment::{self, Deployment};
 use frontier::fleet::link::LinkError;
-use frontier::fleet::{Link, crawls};
+use frontier::fleet::{Link, crawls, sockets};
 use tracing::warn;
 
 use super::failed;
@@ -21,6 +23,8 @@ pub struct Shared {
     pub deployment: Deployment,
     /// Without its password.
     pub address: String,
+    /// Where its servers are, for who works by it; whoever only asks or orders need not know.
+    pub sockets: Vec<SocketAddr>,
 }
 
 /// Opens the store that the flags name, and makes a deployment of an empty one. What should be otherwise in it is said.
@@ -29,6 +33,8 @@ pub struct Shared {
 /// A bad address, a store that is away (exit code 8) or that cannot be used.
 pub async fn open(flags: &StoreFlags) -> Result<Shared, Failure> {
     let (mut link, address) = connect(flags).await?;
+    let sockets = sockets::sockets(&mut link, &address).await;
+    let address = address.to_string();
     let opened = deployment::open_or_create(&mut link, deployment::SHARDS).await;
     let (deployment, warnings) = opened.map_err(failed)?;
     for warning in warnings {
@@ -38,6 +44,7 @@ pub async fn open(flags: &StoreFlags) -> Result<Shared, Failure> {
         link,
         deployment,
         address,
+        sockets,
     })
 }
 
@@ -47,11 +54,13 @@ pub async fn open(flags: &StoreFlags) -> Result<Shared, Failure> {
 /// As [`open`], and a store without a deployment.
 pub async fn find(flags: &StoreFlags) -> Result<Shared, Failure> {
     let (mut link, address) = connect(flags).await?;
+    let address = address.to_string();
     match deployment::find(&mut link).await.map_err(failed)? {
         Some(deployment) => Ok(Shared {
             link,
             deployment,
             address,
+            sockets: Vec::new(),
         }),
         None => Err(Failure::input(format!(
             "{address}: no crawl was ever started in this store; see `argiope crawl --help`, --store"
@@ -88,7 +97,7 @@ pub async fn crawl(shared: &mut Shared, flags: &FleetFlags) -> Result<Crawl, Fai
     }
 }
 
-async fn connect(flags: &StoreFlags) -> Result<(Link, String), Failure> {
+async fn connect(flags: &StoreFlags) -> Result<(Link, Address), Failure> {
     let address = address(flags)?;
     let opened = Link::open(&address, flags.store_ca.clone()).await;
     let link = opened.map_err(|error| {
@@ -98,7 +107,7 @@ async fn connect(flags: &StoreFlags) -> Result<(Link, String), Failure> {
         };
         Failure::new(code, chain(&error))
     })?;
-    Ok((link, address.to_string()))
+    Ok((link, address))
 }
 
 /// The address that the flags name, with its password.

@@ -3,31 +3,35 @@
 //! Owns the one rule (I9) and the list behind it, the IANA special-purpose registries for IPv4 and IPv6 (RFC 6890
 //! and its updates). It knows neither names nor connections: whoever dials asks for each socket address, after
 //! names are resolved and at every hop. Invariant: an address that carries another one inside (mapped, NAT64) is
-//! judged as the inner one too. Start at [`Dial::address`].
+//! judged as the inner one too. Start at [`Dial::socket`].
 
 mod net;
+mod own;
 #[cfg(test)]
 mod tests;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 pub use net::{Net, NetError};
+pub use own::{Listed, OwnSockets};
 
 /// The ports of the web that need no permission.
 pub const PORTS: [u16; 4] = [80, 443, 8080, 8443];
 
 /// What an operator allows beyond the public web.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Dial {
     /// Networks whose addresses may be dialled although they are not globally routable (`--allow-net`).
     pub nets: Vec<Net>,
     /// Ports that may be dialled beside [`PORTS`] (`--allow-port`).
     pub ports: Vec<u16>,
+    /// Sockets that are never dialled, whatever is allowed.
+    pub own: OwnSockets,
 }
 
 /// An address that may not be dialled, and what it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{address} is not on the public internet ({kind})")]
+#[error("{address} may not be dialled ({kind})")]
 pub struct AddressRefused {
     pub address: IpAddr,
     /// What the address is for, in a few words.
@@ -49,6 +53,20 @@ impl Dial {
             return Ok(());
         }
         special(address).map_or(Ok(()), |kind| Err(AddressRefused { address, kind }))
+    }
+
+    /// May this socket be dialled?
+    ///
+    /// # Errors
+    /// As [`Dial::address`], and for the deployment's own sockets.
+    pub fn socket(&self, socket: SocketAddr) -> Result<(), AddressRefused> {
+        let address = socket.ip();
+        let inner = embedded(address).map(|inner| SocketAddr::new(inner, socket.port()));
+        if self.own.holds(socket) || inner.is_some_and(|inner| self.own.holds(inner)) {
+            let kind = "a socket of the crawler's own";
+            return Err(AddressRefused { address, kind });
+        }
+        self.address(address)
     }
 
     /// Is this address in a network that the operator named? Such networks are the operator's own: the budget of
@@ -83,7 +101,7 @@ impl Dial {
         let mut allowed = Vec::new();
         let mut refused = Vec::new();
         for socket in addresses {
-            match self.address(socket.ip()) {
+            match self.socket(socket) {
                 Ok(()) => allowed.push(socket),
                 Err(error) => refused.push(error),
             }

@@ -1,12 +1,15 @@
 //! Addresses that nobody may dial, in every spelling and by every way a page can lead there.
 
 use std::fmt::Write as _;
+use std::net::TcpListener;
 
 use kit::dns::Reply;
 use kit::hostile::{Lair, PORT, Script};
 
 use super::{Den, FORBIDDEN, local};
-use crate::crawl::ended;
+use crate::cluster::{Fleet, reach};
+use crate::crawl::{CONTACT, ended};
+use crate::stand::Stand;
 
 /// What may stand for a forbidden address between `//` and the port.
 const FORMS: [&str; 84] = [
@@ -207,5 +210,77 @@ fn robots_txt_leads_to_no_forbidden_address() {
     for n in 0..RULES {
         let home = &outcomes[&den.lair.url(&format!("rules{n}"), "/")];
         assert_eq!(home.outcome, "ok", "{home:?}");
+    }
+}
+
+/// A page whose links lead to this port of this machine, by five of its names.
+fn links_to(port: u16) -> (String, Vec<String>) {
+    let names = [
+        "127.0.0.1",
+        "localhost",
+        "127.9.9.9",
+        "0x7f.1",
+        "[::ffff:127.0.0.1]",
+    ];
+    let link = |name| format!("<a href='http://{name}:{port}/own'>o</a>");
+    let read = ["127.0.0.1", "localhost", "127.9.9.9", "[::ffff:7f00:1]"];
+    let urls = read.map(|name| format!("http://{name}:{port}/own"));
+    (names.map(link).concat(), urls.into())
+}
+
+/// What lets a page lead anywhere on this machine, to this port too.
+fn open_to(port: u16) -> [String; 6] {
+    let words = [
+        "--allow-port",
+        "",
+        "--allow-net",
+        "::ffff:0:0/96",
+        "--scope-type",
+        "any",
+    ];
+    let mut words = words.map(str::to_owned);
+    words[1] = port.to_string();
+    words
+}
+
+#[test]
+fn its_metrics_are_nothing_to_crawl_though_their_port_is_allowed() {
+    let stand = Stand::bare();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let own = free.local_addr().unwrap();
+    drop(free);
+    let (links, urls) = links_to(own.port());
+    stand.page("a.test", "/", &links);
+    let open = open_to(own.port());
+    let crawl = stand
+        .crawl()
+        .flags(&open.each_ref().map(String::as_str))
+        .flags(&["--delay", "0", "--metrics-listen", &own.to_string()])
+        .seed(&stand.origin.url("a.test", "/"));
+    crawl.ends(0);
+    let outcomes = crawl.outcomes();
+    for url in urls {
+        assert_eq!(outcomes[&url].outcome, "address_refused", "{outcomes:#?}");
+    }
+}
+
+#[test]
+fn its_store_is_nothing_to_crawl_though_its_port_is_allowed() {
+    let (stand, fleet) = (Stand::bare(), Fleet::start());
+    let (links, urls) = links_to(fleet.redis.port());
+    stand.page("a.test", "/", &links);
+    let (open, reach) = (open_to(fleet.redis.port()), reach(&stand));
+    let seed = stand.origin.url("a.test", "/");
+    let mut words: Vec<&str> = open.iter().chain(&reach).map(String::as_str).collect();
+    words.extend([&seed, "--name", "zoo", "--contact", CONTACT, "--delay", "0"]);
+    words.extend(["--node-name", "n", "--fetchers", "1"]);
+    ended(fleet.run("crawl", &words), 0);
+    let ledger = fleet.folder.path().join("zoo/n/logs/crawl.jsonl");
+    let ledger = std::fs::read_to_string(ledger).unwrap();
+    for url in urls {
+        let refused = ledger.lines().any(|line| {
+            line.contains(&format!("\"{url}\"")) && line.contains("\"address_refused\"")
+        });
+        assert!(refused, "{url}: {ledger}");
     }
 }

@@ -120,6 +120,7 @@ fn an_allowed_network_opens_itself_and_nothing_else() {
     let dial = Dial {
         nets: vec!["127.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()],
         ports: vec![8_000],
+        own: OwnSockets::default(),
     };
     check(&dial, "127.3.2.1", true);
     check(&dial, "::ffff:127.0.0.1", true);
@@ -150,7 +151,7 @@ fn what_remains_after_the_filter_is_what_may_be_dialled() {
         .unwrap_err();
     assert_eq!(
         refused[0].to_string(),
-        "10.0.0.1 is not on the public internet (private, RFC 1918)"
+        "10.0.0.1 may not be dialled (private, RFC 1918)"
     );
     assert_eq!(refused.len(), 2);
     assert_eq!(dial.filter([]), Ok(vec![]));

@@ -8,6 +8,7 @@ use hickory_resolver::proto::rr::{RData, Record};
 use tokio::net::UdpSocket;
 
 use super::*;
+use crate::address::OwnSockets;
 
 /// What the test's name server says of a name.
 #[derive(Clone)]
@@ -95,6 +96,7 @@ fn dns(server: &Server, nets: &[&str]) -> Dns {
         Arc::new(Dial {
             nets,
             ports: vec![],
+            own: OwnSockets::default(),
         }),
     )
     .unwrap()

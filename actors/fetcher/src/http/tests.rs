@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue};
 use tokio::io::AsyncWriteExt;
 
 use super::*;
-use crate::address::Dial;
+use crate::address::{Dial, OwnSockets};
 use crate::connection::Connection;
 use crate::connector::Connector;
 use crate::dns::Dns;
@@ -34,6 +34,7 @@ impl Bench {
         let dial = Dial {
             nets: vec!["127.0.0.0/8".parse().unwrap()],
             ports: (1..=u16::MAX).collect(),
+            own: OwnSockets::default(),
         };
         // A port that nobody listens at: these tests ask for address literals and for localhost.
         let dial = Arc::new(dial);

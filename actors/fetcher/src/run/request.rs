@@ -3,7 +3,7 @@
 //! Owns the order in which turn, permit, memory and lease are looked at before anything is sent (I2, I4, I6), and
 //! the reading of a redirect. What an answer means is [`crate::judge`]'s. Start at [`Run::request`].
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -135,8 +135,11 @@ impl Run {
 
 /// Whether port and, where the host is one, address may be dialled.
 pub(crate) fn may_dial(dial: &Dial, url: &Url) -> Result<(), FetchError> {
-    dial.port(url.port_or_known_default().unwrap_or_default())?;
-    literal(url).map_or(Ok(()), |address| dial.address(address))?;
+    let port = url.port_or_known_default().unwrap_or_default();
+    dial.port(port)?;
+    literal(url).map_or(Ok(()), |address| {
+        dial.socket(SocketAddr::new(address, port))
+    })?;
     Ok(())
 }
 

@@ -30,7 +30,7 @@ use tokio::sync::mpsc;
 
 use crate::FetcherConfig;
 use crate::actor::Parts;
-use crate::address::Dial;
+use crate::address::{Dial, OwnSockets};
 use crate::shell::Doors;
 
 /// A page as the parser got it.
@@ -228,6 +228,7 @@ impl Ring {
         let dial = Dial {
             nets: vec!["127.0.0.0/8".parse().unwrap()],
             ports: ports.to_vec(),
+            own: OwnSockets::default(),
         };
         Parts {
             config,

@@ -29,6 +29,7 @@ pub mod forgetting;
 pub mod link;
 pub mod nodes;
 pub mod server;
+pub mod sockets;
 #[cfg(test)]
 mod testing;
 mod told;
