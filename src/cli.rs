@@ -56,6 +56,8 @@ pub enum Command {
     Node(Box<NodeArgs>),
     /// Show how a running crawl stands; with --store the whole fleet
     Status(Box<StatusArgs>),
+    /// Is this machine fit to crawl, or a running crawl well? Exit code 1 if not
+    Doctor(Box<DoctorArgs>),
     /// Send no more requests until `resume`; outlives a restart
     Pause(Box<Target>),
     /// Go on after `pause`
@@ -100,6 +102,33 @@ pub struct Target {
     pub target: Option<String>,
     #[command(flatten)]
     pub fleet: FleetFlags,
+}
+
+/// `doctor`
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// A running crawl: its folder, or the URL of its control API (then with ARGIOPE_TOKEN) [default: this machine]
+    pub target: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Where crawls are to be stored
+    #[arg(
+        short,
+        long,
+        value_name = "DIR",
+        default_value = ".",
+        conflicts_with = "target"
+    )]
+    pub output: PathBuf,
+    /// The DNS server that is to answer [default: the system's]
+    #[arg(
+        long,
+        value_name = "ADDR:PORT",
+        conflicts_with = "target",
+        env = "ARGIOPE_DNS"
+    )]
+    pub dns: Option<SocketAddr>,
 }
 
 #[derive(Debug, Args)]

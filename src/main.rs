@@ -85,6 +85,7 @@ async fn dispatch(command: Command) -> Result<Code, Failure> {
         Command::Shards(args) => commands::shards::run(&args).await?,
         Command::Node(args) => return commands::node::run(&args).await,
         Command::Status(args) => status(&args).await?,
+        Command::Doctor(args) => return commands::doctor::run(&args).await,
         Command::Pause(target) => order(&target, Wish::Pause).await?,
         Command::Resume(target) => order(&target, Wish::Resume).await?,
         Command::Stop(target) => order(&target, Wish::Stop).await?,

@@ -56,17 +56,44 @@ pub async fn add(words: &[String], flags: &FleetFlags) -> Result<(), Failure> {
     }
 }
 
-/// Sends one request to the crawl at `target` (a folder, or the API's URL) and prints the answer.
+/// Sends one request to the crawl at `target` and prints the answer.
 ///
 /// # Errors
 /// No running crawl there, or its refusal.
 async fn send(target: &str, verb: &str, body: Option<Value>) -> Result<(), Failure> {
+    let (is_success, value) = ask(target, verb, body).await?;
+    if !is_success {
+        let why = value
+            .get("error")
+            .and_then(Value::as_str)
+            .unwrap_or("the crawl refused");
+        return Err(Failure::new(Code::Error, why));
+    }
+    match value.get("done").and_then(Value::as_array) {
+        Some(lines) => lines
+            .iter()
+            .filter_map(Value::as_str)
+            .for_each(|line| println!("{line}")),
+        None => println!("{value:#}"),
+    }
+    Ok(())
+}
+
+/// Sends one request to the crawl at `target` (a folder, or the API's URL): whether it was taken, and the answer.
+///
+/// # Errors
+/// No running crawl there.
+pub(super) async fn ask(
+    target: &str,
+    verb: &str,
+    body: Option<Value>,
+) -> Result<(bool, Value), Failure> {
     let control = find(target)?;
     let client = reqwest::Client::builder().no_proxy().build();
     let client = client.map_err(|error| Failure::new(Code::Error, chain(&error)))?;
     let url = format!("{}/api/v1/{verb}", control.url.trim_end_matches('/'));
     let request = match (verb, body) {
-        ("status", _) => client.get(url),
+        ("status" | "health", _) => client.get(url),
         (_, None) => client.post(url),
         (_, Some(body)) => client
             .post(url)
@@ -88,22 +115,10 @@ async fn send(target: &str, verb: &str, body: Option<Value>) -> Result<(), Failu
         .text()
         .await
         .map_err(|error| Failure::new(Code::Error, chain(&error)))?;
-    let value: Value = serde_json::from_str(&text).unwrap_or(Value::String(text));
-    if !is_success {
-        let why = value
-            .get("error")
-            .and_then(Value::as_str)
-            .unwrap_or("the crawl refused");
-        return Err(Failure::new(Code::Error, why));
-    }
-    match value.get("done").and_then(Value::as_array) {
-        Some(lines) => lines
-            .iter()
-            .filter_map(Value::as_str)
-            .for_each(|line| println!("{line}")),
-        None => println!("{value:#}"),
-    }
-    Ok(())
+    Ok((
+        is_success,
+        serde_json::from_str(&text).unwrap_or(Value::String(text)),
+    ))
 }
 
 fn find(target: &str) -> Result<Control, Failure> {

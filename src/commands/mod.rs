@@ -3,6 +3,7 @@
 pub mod add;
 pub mod control;
 pub mod crawl;
+pub mod doctor;
 pub mod fleet;
 pub mod forget;
 pub mod frontier;

@@ -19,7 +19,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 pub use self::process::{Process, kib};
-pub use self::table::{judge, prometheus};
+pub use self::table::{TIME_WAIT_MAX, judge, prometheus};
 use crate::threads::Runtimes;
 use crate::wiring::Memory;
 

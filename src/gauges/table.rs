@@ -54,7 +54,7 @@ pub struct Reading {
 }
 
 /// Connections of the machine that still hold their port: above, a new one may find none.
-const TIME_WAIT_MAX: f64 = 5_000.0;
+pub const TIME_WAIT_MAX: u64 = 5_000;
 /// Parts of `--max-memory` and of the descriptors' limit.
 const MEMORY_PART: f64 = 0.9;
 const DESCRIPTORS_PART: f64 = 0.8;
@@ -144,7 +144,7 @@ pub const GAUGES: &[Gauge] = &[
         name: "argiope_machine_time_wait_sockets",
         meaning: "TCP connections of the machine that have ended and still hold their port",
         limit: "5,000",
-        read: |s| one(s.process.time_wait, Some(TIME_WAIT_MAX)),
+        read: |s| one(s.process.time_wait, Some(TIME_WAIT_MAX as f64)),
     },
     Gauge {
         name: "argiope_tasks",

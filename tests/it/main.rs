@@ -28,6 +28,8 @@ mod disk_full;
 #[cfg(test)]
 mod display;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod drain;
 #[cfg(test)]
 mod drills;
