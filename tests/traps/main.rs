@@ -98,6 +98,7 @@ fn settle(
             let facts = TextFacts {
                 chars: text.chars(),
                 simhash: text.simhash(),
+                language: None,
                 phrases: text.phrases(),
             };
             (Outcome::Ok, Some(facts), found)

@@ -55,6 +55,8 @@ pub struct TextFacts {
     /// The least hashes of its word shingles, numbers left out, ascending: texts of one stock of phrases share them sooner or later. What
     /// is missing in a text of fewer shingles is [`u64::MAX`].
     pub phrases: [u64; PHRASES],
+    /// The language that it seems to be written in, by BCP 47; none in doubt. What the page declares is another fact.
+    pub language: Option<&'static str>,
 }
 
 /// Phrases of a text that are kept.

@@ -289,6 +289,7 @@ impl Document<'_> {
             chars: main.chars(),
             simhash: main.simhash(),
             phrases: main.phrases(),
+            language: main.language(),
         });
         facts.title = said.title;
         facts.description = said.description;

@@ -40,6 +40,9 @@ struct Line<'a> {
     canonical: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     language: Option<&'a str>,
+    /// What the main text is written in, as its words tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    language_detected: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     charset: Option<&'a str>,
     /// Characters of the main text, whitespace left out.
@@ -108,6 +111,7 @@ pub fn of_page(
         description: facts.description.as_deref(),
         canonical: facts.canonical.as_deref(),
         language: facts.language.as_deref(),
+        language_detected: facts.text.and_then(|text| text.language),
         charset: facts.charset,
         text_chars: facts.text.map(|text| text.chars),
         simhash: facts
@@ -151,6 +155,7 @@ mod tests {
             chars: 7,
             simhash: Some(0xAB),
             phrases: [0; contract::keep::PHRASES],
+            language: Some("de"),
         });
         of_page(&mut out, &page, &kept(), &mut chance).unwrap();
         let line: serde_json::Value = serde_json::from_slice(&out).unwrap();
@@ -166,6 +171,7 @@ mod tests {
             "charset",
             "text_chars",
             "simhash",
+            "language_detected",
             "digest",
         ];
         assert_eq!(
@@ -176,6 +182,7 @@ mod tests {
                 "UTF-8".into(),
                 serde_json::Value::from(7),
                 "00000000000000ab".into(),
+                "de".into(),
                 kept().digest.to_string().into(),
             ]
         );

@@ -184,6 +184,7 @@ mod tests {
                 chars: 1,
                 simhash: Some(simhash),
                 phrases: [0; contract::keep::PHRASES],
+                language: None,
             });
             page
         };

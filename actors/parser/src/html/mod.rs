@@ -8,6 +8,7 @@ pub mod entities;
 pub mod facts;
 mod foreign;
 mod jsonld;
+mod language;
 pub mod links;
 pub mod names;
 pub mod refresh;

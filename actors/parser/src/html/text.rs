@@ -4,13 +4,15 @@
 //! `<footer>` or `<aside>` (HTML standard, 4.3 and 4.4.14: what these stand for). The fingerprint is Charikar's simhash of all
 //! shingles of three words: bit n is set where most shingles' hashes have it set, so that few changes of a text change few
 //! bits. It takes text raw, as the tokenizer gives it: references are not decoded, and a tag ends a word. All of the text is
-//! counted, its first [`HASHED_BYTES_MAX`] are hashed: hashing costs some 20 ns a word, and a text's beginning tells it.
+//! counted, its first [`HASHED_BYTES_MAX`] are hashed, for fingerprint and language: hashing costs some 20 ns a word, and a
+//! text's beginning tells it.
 //! Beside it the least hashes of the shingles are kept, numbers left out (Broder's min-hash): texts that are put together
 //! of the same phrases share them, in whatever order.
 //! Invariant: linear time, constant memory. Start at [`MainText::add`].
 
 use contract::keep::PHRASES;
 
+use super::language::Language;
 use super::names::Element;
 
 /// Odd constants without pattern: fractions of the golden ratio and of the square roots of 2 and 3.
@@ -34,7 +36,8 @@ pub struct MainText {
     simhash: Simhash,
     /// The least hashes that went into it, ascending.
     phrases: [u64; PHRASES],
-    /// Bytes that have gone into it.
+    language: Language,
+    /// Bytes that have gone into these.
     hashed: usize,
     /// The two words before, the later one first.
     before: [u64; 2],
@@ -60,6 +63,7 @@ impl Default for MainText {
         Self {
             chars: 0,
             simhash: Simhash::default(),
+            language: Language::default(),
             phrases: [u64::MAX; PHRASES],
             hashed: 0,
             before: [0; 2],
@@ -167,6 +171,7 @@ impl MainText {
             let shingle = second.rotate_left(43) ^ last.rotate_left(21) ^ *word;
             // Twice: bits that differ must differ anywhere with even chance.
             self.simhash.add(mix(mix(shingle, K[1]), K[2]));
+            self.language.add(*word);
             self.before = [*word, last];
             let plain = if self.has_digit { K[1] } else { *word };
             let [last, second] = self.before_plain;
@@ -199,6 +204,28 @@ impl MainText {
     /// Characters of the main text, whitespace left out; a character reference counts as it is written.
     pub fn chars(&self) -> u64 {
         self.chars
+    }
+
+    /// The language that it is written in, by BCP 47; none in doubt.
+    pub fn language(&self) -> Option<&'static str> {
+        self.language.end()
+    }
+
+    /// What a word goes in as: one without spaces, or one character from U+3000 on.
+    pub(super) fn hash_of(word: &str) -> u64 {
+        let bytes = word.as_bytes();
+        if bytes.first().is_some_and(|byte| *byte >= WIDE) {
+            return bytes
+                .iter()
+                .fold(0, |hash, byte| mix(hash ^ u64::from(*byte), K[0]));
+        }
+        let (mut at, mut hash) = (0, 0);
+        while at < bytes.len() {
+            let (chunk, len) = chunk(bytes, at);
+            hash = mix(hash ^ lower(chunk & below(len)), K[0]);
+            at += 8;
+        }
+        hash
     }
 
     /// The simhash; none where there are no words.
@@ -457,6 +484,8 @@ mod tests {
             words.split_ascii_whitespace().for_each(|word| parted.add(word));
             proptest::prop_assert_eq!(taken.chars(), chars as u64);
             proptest::prop_assert_eq!(taken.simhash(), parted.simhash());
+            let last = words.split_ascii_whitespace().last().map_or(0, MainText::hash_of);
+            proptest::prop_assert_eq!(taken.before[0], last);
             proptest::prop_assert_eq!(taken.simhash.count, words.split_ascii_whitespace().count() as u64);
         }
     }
