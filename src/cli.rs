@@ -21,7 +21,7 @@ pub use self::fleet::{
 };
 pub use self::read::{CharsetArgs, FetchFlags, LinksArgs, RobotsArgs, SitemapArgs, UrlCommand};
 pub use self::whole::{
-    ForgetArgs, IndexCommand, ReopenArgs, ShardsArgs, ShardsCommand, VerifyArgs, Which,
+    ForgetArgs, IndexCommand, ReopenArgs, ShardsArgs, ShardsCommand, TrapsArgs, VerifyArgs, Which,
 };
 use crate::units;
 
@@ -45,6 +45,8 @@ pub enum Command {
     Crawl(Box<CrawlArgs>),
     /// Prove that what a crawl says is done is stored and readable
     Verify(Box<VerifyArgs>),
+    /// Show the traps of a crawl: what was not asked for because it has no end and brings nothing
+    Traps(TrapsArgs),
     /// The index of what several nodes wrote
     #[command(subcommand)]
     Index(IndexCommand),

@@ -78,6 +78,7 @@ async fn dispatch(command: Command) -> Result<Code, Failure> {
     match command {
         Command::Crawl(args) => return commands::crawl::run(&args).await,
         Command::Verify(args) => return commands::verify::run(&args).await,
+        Command::Traps(args) => commands::traps::run(&args)?,
         Command::Index(IndexCommand::Merge { dir, output }) => {
             commands::index::merge(&dir, output.as_ref())?;
         }

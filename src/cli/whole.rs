@@ -40,6 +40,15 @@ pub enum IndexCommand {
 }
 
 #[derive(Debug, Args)]
+pub struct TrapsArgs {
+    /// The crawl's folder, or the one that its nodes' folders are in
+    pub folder: PathBuf,
+    /// A JSON object a line, for programs
+    #[arg(long)]
+    pub jsonl: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct ReopenArgs {
     /// What is done in the store, and in no node's folder that is there
     #[arg(long, required = true)]

@@ -14,4 +14,5 @@ pub mod reopen;
 pub mod shards;
 pub mod shared;
 pub mod status;
+pub mod traps;
 pub mod verify;

@@ -59,3 +59,5 @@ mod robots;
 mod scope;
 #[cfg(test)]
 mod stores;
+#[cfg(test)]
+mod traps;

@@ -85,6 +85,8 @@ pub struct Lease {
     /// What is known of robots.txt of this host's origins.
     pub robots: Vec<(Origin, RobotsRecord)>,
     pub strikes: Strikes,
+    /// URLs that are not to be asked for, by position: their family was given up as a trap, by this rule.
+    pub trapped: Vec<(u32, Box<str>)>,
 }
 
 /// One URL of a host's queue.

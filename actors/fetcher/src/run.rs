@@ -62,6 +62,8 @@ struct Run {
     shell: Rc<Shell>,
     hold: Holding,
     urls: Vec<Queued>,
+    /// Those of them that are not asked for, and the rule that decided.
+    trapped: HashMap<u32, Box<str>>,
     /// URLs that went into the ring.
     handed: usize,
     /// What the frontier knew of robots.txt when it granted the lease.
@@ -122,6 +124,7 @@ impl Run {
             shell,
             hold,
             urls: lease.urls,
+            trapped: lease.trapped.into_iter().collect(),
             handed: 0,
             records: lease.robots,
             known: HashMap::new(),
@@ -223,6 +226,14 @@ impl Run {
     /// One URL, to its page.
     async fn url(&mut self, position: usize) -> Result<(), Stop> {
         let turn = self.turn_of(position);
+        if let Some(rule) = self.trapped.remove(&turn.position) {
+            let verdict = Verdict {
+                outcome: Outcome::Trap,
+                detail: Some(rule.into()),
+                fate: Fate::Done,
+            };
+            return self.settle(turn, verdict, None).await;
+        }
         if let Some(verdict) = self.parked.clone() {
             return self.settle(turn, verdict, None).await;
         }

@@ -1,11 +1,13 @@
 //! The room: answers claims, settles, admits and orders, one store verb each, and rings the bell.
 //!
-//! Owns no state but the next alarm; all else is the store's. It answers and never asks, so that the ring cannot
+//! Owns no state but the next alarm and the rule against traps, which is told of every page and asked about every lease;
+//! all else is the store's. It answers and never asks, so that the ring cannot
 //! lock. Verbs reach an embedded store in the order of their messages. The bell rings when a host may be granted:
 //! after each verb that may have made one due, and by an alarm when time does.
 //! Invariant: while a claim could be granted, the bell has been rung since the last claim.
 
 use std::future::Future;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,15 +17,17 @@ use contract::beacon::Beacon;
 use contract::clock::{Boot, Clock};
 use contract::control::{FrontierOrder, FrontierReport, GivenUp};
 use contract::health::{Fault, Health};
-use contract::lease::{Bell, Claim, EnterAddress, Extend, Release, Schedule, Visit};
+use contract::lease::{Bell, Claim, Claimed, EnterAddress, Extend, Release, Schedule, Visit};
+use contract::link::LinkKind;
 use contract::outbox::{Ask, Slot, Work};
 use contract::rate::Reserve;
-use contract::settle::SettleBatch;
+use contract::settle::{Settle, SettleBatch, Settled};
 
 use crate::error::StoreError;
 use crate::events;
 use crate::rate::RateStore;
 use crate::store::Store;
+use crate::traps::Traps;
 
 /// Alarms closer together than this are one.
 const ALARM_GRAIN: Duration = Duration::from_millis(2);
@@ -37,6 +41,7 @@ pub struct Frontier<S: Store> {
     slots_max: usize,
     alarm: Option<(Boot, SpawnHandle)>,
     health: Health,
+    traps: Traps,
     _beacon: Beacon,
 }
 
@@ -59,7 +64,41 @@ impl<S: Store> Frontier<S> {
             slots_max,
             alarm: None,
             health,
+            traps: Traps::default(),
             _beacon: beacon,
+        }
+    }
+
+    /// Tells the rule against traps of what was settled.
+    fn fold(&mut self, settles: &[Settle], answers: &[Settled]) {
+        let now = self.clock.wall();
+        let applied = settles
+            .iter()
+            .zip(answers)
+            .filter(|(_, answer)| **answer == Settled::Applied);
+        for (settle, _) in applied {
+            if let Some(trapped) = self.traps.fold(settle, now) {
+                events::FamilyGivenUp { trapped: &trapped }.emit();
+            }
+        }
+    }
+
+    /// Says of each URL that is leased whether it is to be asked for. What a person, a sitemap or a capture before this
+    /// stands for always is.
+    fn mark(&mut self, claimed: &mut Claimed) {
+        for lease in &mut claimed.leases {
+            for (position, queued) in (0..).zip(&lease.urls) {
+                let is_found = matches!(
+                    queued.kind,
+                    LinkKind::Page | LinkKind::Redirect | LinkKind::Embed
+                );
+                if is_found
+                    && queued.earlier.is_none()
+                    && let Some(rule) = self.traps.verdict(&lease.host, &queued.url)
+                {
+                    lease.trapped.push((position, rule));
+                }
+            }
         }
     }
 
@@ -156,11 +195,7 @@ macro_rules! verbs {
 }
 
 verbs! {
-    Claim, "claim", |store, claim, _| store.claim(claim).await;
     Visit, "visit", |store, visit, _| store.visit(&visit).await;
-    SettleBatch, "settle", |store, batch, _| {
-        store.settle(&batch.settles).await.map(|taken| taken.answers)
-    };
     Admit, "admit", |store, admit, _| store.admit(&admit).await;
     Extend, "extend", |store, extend, _| store.extend(&extend).await;
     Release, "release", |store, release, clock| {
@@ -177,6 +212,43 @@ verbs! {
         FrontierOrder::Flush => store.flush().await,
         FrontierOrder::Ran(more) => store.add_running_time(more).await.map(|_whole| ()),
     };
+}
+
+impl<S: Store> Handler<Work<Claim>> for Frontier<S> {
+    type Result = ResponseActFuture<Self, <Claim as Ask>::Reply>;
+
+    fn handle(&mut self, Work { item, slot }: Work<Claim>, _: &mut Self::Context) -> Self::Result {
+        let claim = self.verb("claim", slot, move |store| async move {
+            store.claim(item).await
+        });
+        Box::pin(claim.map(|claimed, room, _| {
+            claimed.map(|mut claimed| {
+                room.mark(&mut claimed);
+                claimed
+            })
+        }))
+    }
+}
+
+impl<S: Store> Handler<Work<SettleBatch>> for Frontier<S> {
+    type Result = ResponseActFuture<Self, <SettleBatch as Ask>::Reply>;
+
+    fn handle(
+        &mut self,
+        Work { item, slot }: Work<SettleBatch>,
+        _: &mut Self::Context,
+    ) -> Self::Result {
+        let batch = Rc::new(item);
+        let settles = batch.clone();
+        let settle = self.verb("settle", slot, move |store| async move {
+            store.settle(&batch.settles).await
+        });
+        Box::pin(settle.map(move |taken, room, _| {
+            let answers = taken?.answers;
+            room.fold(&settles.settles, &answers);
+            Ok(answers)
+        }))
+    }
 }
 
 /// Of the rates, not of the store's verbs: nothing becomes due by it, and whoever asks sends nothing without an answer,

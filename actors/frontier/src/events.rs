@@ -10,9 +10,29 @@ use tracing::{debug, error, info, warn};
 
 use crate::error::StoreError;
 use crate::store::Taken;
+use crate::traps::Trapped;
 
 fn count(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+/// A family of URLs was given up as a trap.
+pub(crate) struct FamilyGivenUp<'a> {
+    pub(crate) trapped: &'a Trapped,
+}
+
+impl FamilyGivenUp<'_> {
+    pub(crate) fn emit(self) {
+        counter!("argiope_frontier_traps_total").increment(1);
+        let Trapped {
+            host,
+            family,
+            evidence,
+        } = self.trapped;
+        let (why, examples) = (evidence.why.as_str(), &evidence.examples);
+        let (pages, fresh) = (evidence.pages, evidence.fresh);
+        info!(%host, family, why, pages, fresh, ?examples, "a trap: the rest of this family is not asked for");
+    }
 }
 
 /// A store was opened.

@@ -31,6 +31,9 @@ const LAST_BYTES: usize = 16 * 1024;
 /// What is told of each request when it ends.
 type Told = Box<dyn Fn(&Entry) + Send + Sync>;
 
+/// What hosts beside the web answer, by host and path.
+type Beside = Box<dyn Fn(&str, &str) -> Option<Answer> + Send + Sync>;
+
 /// What an origin is to be, before it listens.
 #[derive(Default)]
 pub struct Site {
@@ -39,6 +42,7 @@ pub struct Site {
     port: u16,
     tls: Option<Arc<ServerConfig>>,
     told: Option<Told>,
+    beside: Option<Beside>,
 }
 
 /// An origin that listens; dropping it closes every connection.
@@ -53,6 +57,7 @@ struct Shared {
     port: u16,
     log: Log,
     told: Option<Told>,
+    beside: Option<Beside>,
     planted: Mutex<HashMap<(String, String), Planted>>,
     visits: Mutex<HashMap<(String, String), u32>>,
 }
@@ -112,6 +117,18 @@ impl Site {
         }
     }
 
+    /// Answers by this formula where it has an answer: hosts beside the web.
+    #[must_use]
+    pub fn beside(
+        self,
+        beside: impl Fn(&str, &str) -> Option<Answer> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            beside: Some(Box::new(beside)),
+            ..self
+        }
+    }
+
     /// Listens and serves until the returned value is dropped.
     ///
     /// # Errors
@@ -127,6 +144,7 @@ impl Site {
             port,
             log: Log::default(),
             told: self.told,
+            beside: self.beside,
             planted: Mutex::default(),
             visits: Mutex::default(),
         });
@@ -403,6 +421,9 @@ impl Shared {
                 .cloned();
             planted.next += 1;
             return answer.unwrap_or_else(|| Answer::text(404, "planted nothing\n"));
+        }
+        if let Some(answer) = self.beside.as_ref().and_then(|beside| beside(host, path)) {
+            return answer;
         }
         let visit = {
             let mut visits = lock(&self.visits);

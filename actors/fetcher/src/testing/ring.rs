@@ -145,6 +145,7 @@ answers!(Visit, |rooms, visit| {
             term: Duration::from_secs(90),
             robots: Vec::new(),
             strikes: Strikes::default(),
+            trapped: Vec::new(),
         })
     }))
 });
@@ -321,5 +322,6 @@ pub(crate) fn lease(urls: &[String]) -> Lease {
         term: Duration::from_secs(90),
         robots: Vec::new(),
         strikes: Strikes::default(),
+        trapped: Vec::new(),
     }
 }

@@ -9,7 +9,7 @@ use contract::host::Host;
 use contract::lease::Taker;
 use contract::link::{Link, LinkKind};
 use contract::outbox::Outbox;
-use contract::settle::Settled;
+use contract::settle::{Read, Settled};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -200,4 +200,60 @@ async fn a_full_disk_is_told_as_the_stores_failure() {
     let store = Embedded::open(folder.path(), options(FailPlan::none())).unwrap();
     let stats = crate::store::suite::now(store.stats()).unwrap();
     assert_eq!(stats.known, 1, "what was acknowledged is there");
+}
+
+#[actix::test]
+async fn urls_of_a_family_that_was_given_up_are_leased_with_the_rule() {
+    let doors = model();
+    let link = |number: u64, kind| Link {
+        host: Host::from_stored("a.test"),
+        url: format!("http://a.test/cal/2099/{number}").into(),
+        fingerprint: Fingerprint(number + 1),
+        kind,
+        depth: 0,
+        hops: 0,
+    };
+    let first = Admit {
+        links: vec![link(0, LinkKind::Page)],
+        via: "seed".into(),
+        force: false,
+    };
+    doors.admit.ask(first).await.unwrap().unwrap();
+    for number in 1..400 {
+        doors.clock.advance(Duration::from_secs(1));
+        let lease = doors
+            .claim
+            .ask(ONE)
+            .await
+            .unwrap()
+            .unwrap()
+            .leases
+            .remove(0);
+        if let [(0, rule)] = &*lease.trapped {
+            assert!(rule.contains("texts were seen before"), "{rule}");
+            assert!(number > 100, "after {number} pages");
+            return;
+        }
+        let mut settle = suite::done(&lease, vec![link(number, LinkKind::Page)]);
+        settle.read = Some(Read {
+            found_at: Some("http://a.test/".into()),
+            depth: 1,
+            text: None,
+        });
+        let settles = vec![settle];
+        doors
+            .settle
+            .ask(SettleBatch { settles })
+            .await
+            .unwrap()
+            .unwrap();
+        let release = Release {
+            host: lease.host,
+            token: lease.token,
+            handed: 1,
+            last_end: Some(doors.clock.boot()),
+        };
+        doors.release.ask(release).await.unwrap().unwrap();
+    }
+    panic!("it goes on for ever");
 }

@@ -444,10 +444,8 @@ impl Model {
             _ => (RETRY, retries),
         };
         let host = &self.hosts[at];
-        let (delay, term) = (
-            politeness::delay(self.rules.delay, host.learned),
-            self.rules.lease,
-        );
+        let delay = politeness::delay(self.rules.delay, host.learned);
+        let term = self.rules.lease;
         let fit = politeness::urls_per_lease(term, delay, host.failures, most);
         places.truncate(fit.min(usize::try_from(self.allowance()).unwrap_or(usize::MAX)));
         let urls = places
@@ -477,6 +475,7 @@ impl Model {
             term,
             robots: host.robots.clone(),
             strikes: host.strikes,
+            trapped: Vec::new(),
         }
     }
 

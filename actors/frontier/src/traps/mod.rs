@@ -88,7 +88,8 @@ impl Traps {
     /// The rule that decides against this URL, for people.
     pub fn verdict(&mut self, host: &Host, url: &str) -> Option<Box<str>> {
         let (family, given_up) = self.hosts.get_mut(host)?.book.verdict(url)?;
-        Some(format!("{family}: {}", given_up.why.as_str()).into())
+        let (why, pages, fresh) = (given_up.why.as_str(), given_up.pages, given_up.fresh);
+        Some(format!("{family}: {why} ({fresh} of {pages} pages were fresh)").into())
     }
 
     /// Hosts with verdicts go last.

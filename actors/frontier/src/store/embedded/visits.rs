@@ -53,6 +53,7 @@ impl Work {
             term,
             robots: Vec::new(),
             strikes: state.record.beside.strikes,
+            trapped: Vec::new(),
         };
         self.schedule.moved(id, before, None);
         self.schedule

@@ -297,6 +297,7 @@ impl Work {
             term,
             robots,
             strikes: state.record.beside.strikes,
+            trapped: Vec::new(),
         }))
     }
 

@@ -51,6 +51,7 @@ impl Model {
             term,
             robots: Vec::new(),
             strikes: host.strikes,
+            trapped: Vec::new(),
         }))
     }
 }

@@ -459,6 +459,7 @@ impl Claiming {
                 robots: read_robots(&host, &robots)?,
                 strikes: read_strikes(&strikes)?,
                 host,
+                trapped: Vec::new(),
             });
         }
         let thin = thin.into_iter().map(Thin::read).collect::<Option<_>>();

@@ -44,6 +44,7 @@ pub(super) async fn visit(core: &Core, visit: &Visit) -> Result<Visited, StoreEr
             term: rules.lease,
             robots: Vec::new(),
             strikes: read_strikes(&strikes)?,
+            trapped: Vec::new(),
         }),
     })
 }
