@@ -114,6 +114,20 @@ fn metrics_are_served_where_asked() {
         text.contains("\nargiope_process_open_warc_files 1\n"),
         "{text}"
     );
+    // Several requests go by one connection.
+    let value = |row: &str| -> f64 {
+        let line = text.lines().find_map(|line| line.strip_prefix(row));
+        line.unwrap_or_else(|| panic!("no {row}: {text}"))
+            .parse()
+            .unwrap()
+    };
+    let made = value("argiope_fetcher_handshakes_total{layer=\"tcp\"} ");
+    let open = value("argiope_fetcher_connections ");
+    let requests = stand.origin.requests();
+    assert!(
+        made >= 1.0 && made < requests as f64 && open <= made,
+        "{requests} requests, {made} made, {open} open"
+    );
     let health = get(address, "/health");
     assert!(health.contains("\"name\":\"argiope_tasks\""), "{health}");
     assert!(get(address, "/api/v1/status").starts_with("HTTP/1.1 404"));

@@ -38,7 +38,7 @@ use crate::address::Dial;
 use crate::config::{ConfigError, FetcherConfig};
 use crate::connector::Connector;
 use crate::dns::{Dns, DnsLoad, DnsSetupError};
-use crate::events::{self, Meters};
+use crate::events::{self, LineMeters, Meters};
 use crate::gather::SpillDir;
 use crate::http::{Exchanger, Times};
 use crate::pool::Pool;
@@ -119,6 +119,7 @@ impl Fetcher {
             dns: dns.clone(),
             dial: parts.dial.clone(),
             limit: Duration::from_millis(settings.limits.connect_ms_max),
+            meters: LineMeters::new(),
         };
         let pool = Pool::new(
             parts.clock.clone(),

@@ -26,6 +26,7 @@ use tokio::task::JoinSet;
 use url::Position;
 
 use crate::error::FetchError;
+use crate::events::Raised;
 use crate::wire::{HEAD_BYTES_MAX, Meter, Sips};
 
 /// Header lines of an answer; hyper's own bound of 100 refuses sites that are in use. Not more than it takes: hyper
@@ -78,6 +79,7 @@ pub(crate) struct Connection {
     remote: SocketAddr,
     meter: Arc<Meter>,
     talk: Talk,
+    _open: Raised,
 }
 
 #[derive(Debug)]
@@ -140,6 +142,8 @@ pub(crate) struct Line {
     pub(crate) is_http2: bool,
     pub(crate) remote: SocketAddr,
     pub(crate) meter: Arc<Meter>,
+    /// Counts it as open.
+    pub(crate) open: Raised,
 }
 
 impl Connection {
@@ -160,6 +164,7 @@ impl Connection {
             remote: line.remote,
             meter: line.meter,
             talk,
+            _open: line.open,
         })
     }
 

@@ -19,6 +19,7 @@ use crate::connection::{Carrier, Connection, Line, is_secure};
 use crate::dialling::dial;
 use crate::dns::{Dns, DnsError};
 use crate::error::FetchError;
+use crate::events::LineMeters;
 use crate::wire::{Meter, Wire};
 
 /// What all connections of a fetcher are made with.
@@ -29,6 +30,7 @@ pub(crate) struct Connector {
     pub(crate) dial: Arc<Dial>,
     /// For name, TCP and TLS together. Shared out among a host's addresses here, kept by whoever waits.
     pub(crate) limit: Duration,
+    pub(crate) meters: LineMeters,
 }
 
 impl Connector {
@@ -43,6 +45,8 @@ impl Connector {
         let io = |error| FetchError::of_connect(&error);
         tcp.set_nodelay(true).map_err(io)?;
         let remote = tcp.peer_addr().map_err(io)?;
+        self.meters.tcp.increment(1);
+        let open = self.meters.open();
         let meter = Arc::new(Meter::default());
         let wire = Wire::new(tcp, meter.clone());
         let (carrier, is_http2): (Box<dyn Carrier>, bool) = match is_secure(url) {
@@ -54,6 +58,7 @@ impl Connector {
             is_http2,
             remote,
             meter,
+            open,
         };
         let connection = Connection::open(url, line).await;
         connection.map_err(|error| FetchError::of_hyper(&error))
@@ -104,6 +109,7 @@ impl Connector {
         let stream = secured
             .await
             .map_err(|error| FetchError::of_connect(&error))?;
+        self.meters.tls.increment(1);
         let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         Ok((Box::new(stream), is_http2))
     }

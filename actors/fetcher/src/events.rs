@@ -43,6 +43,14 @@ pub fn describe() {
         "argiope_fetcher_dns_hits_total",
         "Names answered from the cache"
     );
+    describe_counter!(
+        "argiope_fetcher_handshakes_total",
+        "Connections made, by layer: each has a TCP handshake, some a TLS one"
+    );
+    describe_gauge!(
+        "argiope_fetcher_connections",
+        "Connections open now, idle ones included, over all fetchers of the node"
+    );
     describe_gauge!(
         "argiope_fetcher_leases",
         "Leases held now, over all fetchers of the node"
@@ -128,6 +136,31 @@ impl Meters {
     }
 }
 
+/// What is counted of connections.
+#[derive(Clone, Debug)]
+pub(crate) struct LineMeters {
+    pub(crate) tcp: Counter,
+    pub(crate) tls: Counter,
+    open: Gauge,
+}
+
+impl LineMeters {
+    /// Of one fetcher; those of all add up.
+    pub(crate) fn new() -> Self {
+        let handshakes = |layer| counter!("argiope_fetcher_handshakes_total", "layer" => layer);
+        Self {
+            tcp: handshakes("tcp"),
+            tls: handshakes("tls"),
+            open: gauge!("argiope_fetcher_connections"),
+        }
+    }
+
+    /// A connection is open as long as the answer lives.
+    pub(crate) fn open(&self) -> Raised {
+        Raised::by_one(self.open.clone())
+    }
+}
+
 fn count(counters: &[Counter], outcome: Outcome) {
     // [`Outcome::ALL`] lists the variants in their order.
     if let Some(counter) = counters.get(outcome as usize) {
@@ -136,6 +169,7 @@ fn count(counters: &[Counter], outcome: Outcome) {
 }
 
 /// A gauge stands one higher as long as this lives.
+#[derive(Debug)]
 pub(crate) struct Raised(Gauge);
 
 impl Raised {

@@ -24,6 +24,7 @@ use crate::config::ConfigError;
 use crate::connector::Connector;
 use crate::dns::{Dns, DnsSetupError};
 use crate::error::FetchError;
+use crate::events::LineMeters;
 use crate::gather::SpillDir;
 use crate::http::{Answered, Ask, Exchanger, Times, Wanted};
 use crate::lines::Lines;
@@ -97,6 +98,7 @@ pub async fn fetch(parts: Parts, url: &Url) -> Result<Document, OnceError> {
         dns: Arc::new(Dns::new(parts.dns, dial.clone())?),
         dial: dial.clone(),
         limit: Duration::from_millis(settings.limits.connect_ms_max),
+        meters: LineMeters::new(),
     };
     let exchanger = Exchanger {
         clock: parts.clock.clone(),

@@ -15,6 +15,7 @@ use crate::address::{Dial, OwnSockets};
 use crate::connection::Connection;
 use crate::connector::Connector;
 use crate::dns::Dns;
+use crate::events::LineMeters;
 use crate::testing::{Act, Site, answer, page};
 
 struct Bench {
@@ -44,6 +45,7 @@ impl Bench {
             dns: Arc::new(dns),
             dial,
             limit: Duration::from_millis(300),
+            meters: LineMeters::new(),
         };
         let ms = Duration::from_millis;
         let exchanger = Exchanger {
