@@ -21,7 +21,8 @@ pub use self::fleet::{
 };
 pub use self::read::{CharsetArgs, FetchFlags, LinksArgs, RobotsArgs, SitemapArgs, UrlCommand};
 pub use self::whole::{
-    ForgetArgs, IndexCommand, ReopenArgs, ShardsArgs, ShardsCommand, TrapsArgs, VerifyArgs, Which,
+    ForgetArgs, IndexCommand, RecrawlArgs, ReopenArgs, ShardsArgs, ShardsCommand, TrapsArgs,
+    VerifyArgs, Which,
 };
 use crate::units;
 
@@ -50,7 +51,9 @@ pub enum Command {
     /// The index of what several nodes wrote
     #[command(subcommand)]
     Index(IndexCommand),
-    /// Fetch again what is done and was lost with a node's folder
+    /// Fetch kept pages of a folder's crawl again, those that have changed in whole
+    Recrawl(Box<RecrawlArgs>),
+    /// Queue again what is done: lost with a node's folder, or ended in an outcome
     Reopen(Box<ReopenArgs>),
     /// Show the shards of a shared store; hold, free or move them
     Shards(Box<ShardsArgs>),

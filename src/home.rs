@@ -2,7 +2,7 @@
 //!
 //! Owns the opening of either; above this file nobody knows which it is. Start at [`Home`].
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use contract::canonical::Fingerprinter;
@@ -118,6 +118,29 @@ pub async fn in_folder(
         wanted: Wanted::default(),
         unsettled: Arc::new(|| 0),
     })
+}
+
+/// The frontier of a folder for one order from outside of a run.
+///
+/// # Errors
+/// A folder that is no crawl's, or one that a running crawl holds.
+pub async fn folder_for_orders(dir: &Path) -> Result<Embedded, Failure> {
+    let frontier = dir.join("frontier");
+    if !frontier.is_dir() {
+        return Err(Failure::input(format!(
+            "{}: no crawl's folder (it has no frontier/)",
+            dir.display()
+        )));
+    }
+    let config = FrontierConfig::default();
+    let options = EmbeddedOptions {
+        rules: Rules::new(&CrawlConfig::default(), &config),
+        clock: Clock::machine(),
+        memory_bytes: config.memory_bytes,
+        fingerprint_seed: 0,
+        fail: FailPlan::none(),
+    };
+    open(frontier, options).await
 }
 
 async fn open(folder: PathBuf, options: EmbeddedOptions) -> Result<Embedded, Failure> {

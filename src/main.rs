@@ -27,6 +27,7 @@ mod older;
 mod progress;
 #[cfg(test)]
 mod rate_drill;
+mod recrawl;
 mod run;
 mod shutdown;
 mod stored;
@@ -82,6 +83,7 @@ async fn dispatch(command: Command) -> Result<Code, Failure> {
         Command::Index(IndexCommand::Merge { dir, output }) => {
             commands::index::merge(&dir, output.as_ref())?;
         }
+        Command::Recrawl(args) => return commands::recrawl::run(&args).await,
         Command::Reopen(args) => commands::reopen::run(&args).await?,
         Command::Shards(args) => commands::shards::run(&args).await?,
         Command::Node(args) => return commands::node::run(&args).await,

@@ -2,13 +2,15 @@
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use contract::fleet::CrawlName;
 use frontier::fleet::address::Server;
 use frontier::store::redis::gates::SLOTS;
 
-use super::{FleetFlags, StoreFlags};
+use super::{FleetFlags, MachineFlags, StoreFlags};
+use crate::units;
 
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
@@ -49,9 +51,30 @@ pub struct TrapsArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct RecrawlArgs {
+    /// The crawl's folder
+    pub folder: PathBuf,
+    /// Kept pages that were looked at so long ago (say 12h, 7d) [default: each page by what was found of it]
+    #[arg(long, value_name = "TIME", value_parser = units::duration)]
+    pub older_than: Option<Duration>,
+    /// No more pages than this
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    #[command(flatten)]
+    pub machine: MachineFlags,
+}
+
+#[derive(Debug, Args)]
+#[group(id = "what", required = true, args = ["missing", "outcome"])]
 pub struct ReopenArgs {
+    /// The crawl's folder (with --outcome)
+    #[arg(conflicts_with = "missing", required_unless_present = "missing")]
+    pub folder: Option<PathBuf>,
+    /// URLs that ended so, say host_unreachable (repeatable, or with commas between)
+    #[arg(long, value_name = "CODE", value_delimiter = ',', conflicts_with_all = ["store", "dir", "crawl"])]
+    pub outcome: Vec<String>,
     /// What is done in the store, and in no node's folder that is there
-    #[arg(long, required = true)]
+    #[arg(long, conflicts_with = "outcome")]
     pub missing: bool,
     /// Where the crawls' folders are, each with one folder of each node
     #[arg(

@@ -6,7 +6,7 @@ use contract::clock::Clock;
 use coordinator::{End, Status};
 use tokio::sync::watch;
 
-use crate::cli::CrawlArgs;
+use crate::cli::{CrawlArgs, MachineFlags};
 use crate::config::Settings;
 use crate::exit::{Code, Failure};
 use crate::failing::Failing;
@@ -30,9 +30,22 @@ pub async fn run(args: &CrawlArgs) -> Result<Code, Failure> {
     }
     let settings = Settings::read(args)?;
     telemetry::logs(args.machine.log_format, args.machine.quiet);
+    let folder = Folder::open(&settings.output, args.overwrite)?;
+    work(settings, folder, args.change, &args.machine).await
+}
+
+/// Runs the crawl of a folder until it ends, and says how. `change`: seeds and scope may differ from the known ones.
+///
+/// # Errors
+/// As [`run`].
+pub async fn work(
+    settings: Settings,
+    folder: Folder,
+    change: bool,
+    machine: &MachineFlags,
+) -> Result<Code, Failure> {
     let metrics = telemetry::metrics();
     let mut signals = Signals::install()?;
-    let folder = Folder::open(&settings.output, args.overwrite)?;
     let metrics_listen = settings.node.metrics_listen;
     let memory = Memory::of(settings.node.max_memory_bytes);
     let plan = Plan {
@@ -41,9 +54,7 @@ pub async fn run(args: &CrawlArgs) -> Result<Code, Failure> {
         settings,
         folder,
         archive_prefix: "argiope".to_owned(),
-        home: Home::Folder {
-            change: args.change,
-        },
+        home: Home::Folder { change },
         clock: Clock::machine(),
         status: watch::Sender::new(Status::default()),
         orders: watch::Sender::new(None),
@@ -58,14 +69,14 @@ pub async fn run(args: &CrawlArgs) -> Result<Code, Failure> {
         &plan.settings.dial.own,
     )
     .await?;
-    let shown = (!args.machine.quiet)
-        .then(|| tokio::task::spawn_local(progress::show(plan.status.subscribe())));
+    let shown =
+        (!machine.quiet).then(|| tokio::task::spawn_local(progress::show(plan.status.subscribe())));
     let ran = run::crawl(&plan, &mut signals).await;
     if let Some(shown) = shown {
         shown.abort();
         progress::end_line();
     }
-    conclude(ran?, &plan, args.machine.quiet)
+    conclude(ran?, &plan, machine.quiet)
 }
 
 /// Says how a crawl ended, and gives the code for it.

@@ -10,6 +10,7 @@ pub mod frontier;
 pub mod index;
 pub mod node;
 pub mod read;
+pub mod recrawl;
 pub mod reopen;
 pub mod shards;
 pub mod shared;

@@ -1,4 +1,4 @@
-//! `reopen --missing`: URLs that are done in the store and in no node's folder that is there are fetched again.
+//! `reopen --outcome`: URLs of a folder that ended so are queued again. `reopen --missing`: URLs that are done in the store and in no node's folder that is there are fetched again.
 //!
 //! A lost folder's ledger is lost with it: of its URLs only fingerprints are left. Those that a page or a robots.txt that
 //! is still there leads to, and seeds, can be named and are queued again; the others are forgotten, and come in as new
@@ -7,6 +7,7 @@
 //! not know (it was set back to an earlier time) are admitted on the way. Order does not matter: whatever ends the
 //! command, the same command does the rest. Start at [`run`].
 
+use std::path::Path;
 use std::sync::Arc;
 
 use contract::Url;
@@ -16,6 +17,7 @@ use contract::earlier::{Again, REOPENED_TOGETHER};
 use contract::error::chain;
 use contract::host::Host;
 use contract::link::{Link, LinkKind};
+use contract::outcome::Outcome;
 use contract::page::Page;
 use contract::robots::RobotsAnswer;
 use contract::scope::Scope;
@@ -27,9 +29,11 @@ use frontier::store::redis::RedisStore;
 use parser::config::ParserConfig;
 use parser::reader::{Reader, Rules};
 use parser::watch::Watch;
+use storage::layout::Layout;
 use storage::ledger::{Entry, LedgerReader};
 use storage::together::Part;
 
+use super::recrawl::reopen;
 use super::verify::lay_beside;
 use crate::account::{Account, Standing};
 use crate::cli::{LogFormat, ReopenArgs};
@@ -38,6 +42,7 @@ use crate::exit::{Code, Failure};
 use crate::fleet::failed;
 use crate::fleet::store::{self, Shared};
 use crate::home::{self, SharedCrawl};
+use crate::recrawl::due::Wanted;
 use crate::{folder, identity, stored, telemetry};
 
 /// Links sent to the store at once: for each time a host's queue is read.
@@ -49,6 +54,9 @@ const TOGETHER: usize = REOPENED_TOGETHER;
 /// No such crawl, one that a node works on, folders that cannot be read, or a store that fails.
 pub async fn run(args: &ReopenArgs) -> Result<(), Failure> {
     telemetry::logs(LogFormat::Text, true);
+    if let Some(dir) = &args.folder {
+        return by_outcome(dir, &args.outcome).await;
+    }
     let mut shared = store::find(&args.fleet.store).await?;
     let crawl = store::crawl(&mut shared, &args.fleet).await?;
     nobody_works(&mut shared, &crawl).await?;
@@ -102,6 +110,25 @@ pub async fn run(args: &ReopenArgs) -> Result<(), Failure> {
         let crawl = crawl.map_err(failed)?;
         println!("{}: {}", crawl.name, crawl.state);
     }
+    Ok(())
+}
+
+/// URLs of a folder's crawl that ended so are queued again.
+async fn by_outcome(dir: &Path, codes: &[String]) -> Result<(), Failure> {
+    if let Some(code) = codes.iter().find(|code| Outcome::from_code(code).is_none()) {
+        return Err(Failure::input(format!(
+            "--outcome {code}: there is no such outcome (docs/reference/outcomes.md)"
+        )));
+    }
+    let store = home::folder_for_orders(dir).await?;
+    let wanted = Wanted::Ended(codes.to_vec());
+    let (ended, reopened) = reopen(&store, &Layout::new(dir), &wanted, u64::MAX).await?;
+    println!(
+        "{}: {ended} URLs ended so, {} are queued again, {} were already; the crawl's command fetches them",
+        dir.display(),
+        reopened.queued,
+        reopened.waiting
+    );
     Ok(())
 }
 

@@ -6,13 +6,9 @@
 
 use std::path::Path;
 
-use contract::clock::Clock;
 use contract::crawl::CrawlConfig;
 use contract::error::chain;
-use contract::fault::FailPlan;
-use frontier::config::{FrontierConfig, Rules};
 use frontier::fleet::crawls::Crawl;
-use frontier::store::embedded::{Embedded, EmbeddedOptions};
 use frontier::store::moving::Moves;
 use storage::layout::Layout;
 use storage::verify::{Findings, verify};
@@ -40,13 +36,7 @@ pub async fn run(args: &VerifyArgs) -> Result<Code, Failure> {
 }
 
 async fn alone(dir: &Path) -> Result<Code, Failure> {
-    if !dir.join("frontier").is_dir() {
-        return Err(Failure::input(format!(
-            "{}: no crawl's folder (it has no frontier/)",
-            dir.display()
-        )));
-    }
-    let store = open(dir)?;
+    let store = home::folder_for_orders(dir).await?;
     // Of a crawl that came out of a shared store fewer bits are known.
     let whole = store.whole().await.map_err(failed)?;
     let mut account = Account::read(&store, whole.fingerprint_mask).await?;
@@ -148,16 +138,4 @@ fn conclude(account: &Account, is_clean: bool) -> Code {
         }
     );
     if is_clean { Code::Done } else { Code::Error }
-}
-
-fn open(dir: &Path) -> Result<Embedded, Failure> {
-    let config = FrontierConfig::default();
-    let options = EmbeddedOptions {
-        rules: Rules::new(&CrawlConfig::default(), &config),
-        clock: Clock::machine(),
-        memory_bytes: config.memory_bytes,
-        fingerprint_seed: 0,
-        fail: FailPlan::none(),
-    };
-    Embedded::open(&dir.join("frontier"), options).map_err(failed)
 }

@@ -50,6 +50,8 @@ mod readers;
 #[cfg(test)]
 mod real_sites;
 #[cfg(test)]
+mod recrawl;
+#[cfg(test)]
 mod restart;
 #[cfg(test)]
 mod rights;

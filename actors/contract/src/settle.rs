@@ -33,7 +33,7 @@ pub struct Settle {
     /// The URL, where its links were found.
     pub via: Box<str>,
     pub links: Vec<Link>,
-    /// What the page was like, where an answer of it was read.
+    /// What the page was like, where an answer of it was read for the first time.
     pub read: Option<Read>,
 }
 
@@ -90,7 +90,9 @@ pub fn settle_of(parsed: ParsedPage, kept: bool, bytes: u64) -> (Settle, PageLif
         ..
     } = parsed;
     page.life.judged(page.verdict.outcome);
-    let is_read = page.exchange.is_some() && page.verdict.fate == Fate::Done;
+    // A page that is refreshed brings nothing new by its nature: it says nothing of its family.
+    let is_new = page.queued.earlier.is_none();
+    let is_read = is_new && page.exchange.is_some() && page.verdict.fate == Fate::Done;
     let read = is_read.then(|| Read {
         found_at: page.queued.via.take(),
         depth: page.queued.depth,

@@ -26,7 +26,7 @@ impl Layout {
 
     /// A WARC file by its name, sealed or not; none where there is none, and for a name that points out of the archive.
     pub fn warc(&self, file: &str) -> Option<PathBuf> {
-        if file.contains('/') || file.starts_with('.') {
+        if file.is_empty() || file.contains('/') || file.starts_with('.') {
             return None;
         }
         let folder = self.archive();

@@ -42,6 +42,12 @@ pub fn iso(at: Wall) -> String {
     out
 }
 
+/// The moment that a stamp of ours tells (RFC 3339); none where it is none.
+pub fn parse(text: &str) -> Option<Wall> {
+    let stamp: Timestamp = text.parse().ok()?;
+    Some(Wall(u64::try_from(stamp.as_microsecond()).ok()?))
+}
+
 /// `20261124135900`: the timestamp of a CDXJ line.
 pub(crate) fn digits14(at: Wall) -> String {
     let mut out = digits17(at);
@@ -88,6 +94,15 @@ pub(crate) fn digits14_of_iso(date: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stamp_is_read_back() {
+        for at in [Wall(0), Wall(1_764_000_001_123_456)] {
+            assert_eq!(parse(&iso(at)), Some(at));
+        }
+        assert_eq!(parse("2025-11-24T16:00:01"), None, "where on earth?");
+        assert_eq!(parse(""), None);
+    }
 
     #[test]
     fn one_moment_in_each_spelling() {
