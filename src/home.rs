@@ -132,15 +132,20 @@ pub async fn folder_for_orders(dir: &Path) -> Result<Embedded, Failure> {
             dir.display()
         )));
     }
+    open(frontier, options_for_orders(0)).await
+}
+
+/// How a folder's frontier is opened where nobody crawls: by no rules but the usual ones. `fingerprint_seed` is that of a
+/// new one.
+pub fn options_for_orders(fingerprint_seed: u64) -> EmbeddedOptions {
     let config = FrontierConfig::default();
-    let options = EmbeddedOptions {
+    EmbeddedOptions {
         rules: Rules::new(&CrawlConfig::default(), &config),
         clock: Clock::machine(),
         memory_bytes: config.memory_bytes,
-        fingerprint_seed: 0,
+        fingerprint_seed,
         fail: FailPlan::none(),
-    };
-    open(frontier, options).await
+    }
 }
 
 async fn open(folder: PathBuf, options: EmbeddedOptions) -> Result<Embedded, Failure> {

@@ -7,13 +7,10 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
-use contract::clock::Clock;
 use contract::crawl::CrawlConfig;
 use contract::error::{ErrorClass, chain};
-use contract::fault::FailPlan;
-use frontier::config::{FrontierConfig, Rules};
 use frontier::fleet::crawls::{self, NewCrawl};
-use frontier::store::embedded::{Embedded, EmbeddedOptions};
+use frontier::store::embedded::Embedded;
 use frontier::store::moving::file::{self, FileError, Import};
 use frontier::store::moving::{Moves, Whole};
 
@@ -67,14 +64,7 @@ pub async fn run(command: &FrontierCommand) -> Result<(), Failure> {
 }
 
 fn in_folder(folder: &Path, fingerprint_seed: u64) -> Result<Embedded, Failure> {
-    let config = FrontierConfig::default();
-    let options = EmbeddedOptions {
-        rules: Rules::new(&CrawlConfig::default(), &config),
-        clock: Clock::machine(),
-        memory_bytes: config.memory_bytes,
-        fingerprint_seed,
-        fail: FailPlan::none(),
-    };
+    let options = home::options_for_orders(fingerprint_seed);
     Embedded::open(folder, options).map_err(identity::failed)
 }
 

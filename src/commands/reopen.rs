@@ -1,4 +1,5 @@
-//! `reopen --outcome`: URLs of a folder that ended so are queued again. `reopen --missing`: URLs that are done in the store and in no node's folder that is there are fetched again.
+//! `reopen --outcome`: URLs of a folder that ended so are queued again. `reopen --missing`: URLs that are done in the store
+//! and in no node's folder that is there are fetched again.
 //!
 //! A lost folder's ledger is lost with it: of its URLs only fingerprints are left. Those that a page or a robots.txt that
 //! is still there leads to, and seeds, can be named and are queued again; the others are forgotten, and come in as new

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use contract::outbox::ArrowLoad;
 use serde::Serialize;
 
 use super::{Crawl, Snapshot};
@@ -213,33 +214,13 @@ pub const GAUGES: &[Gauge] = &[
         name: "argiope_slots_held",
         meaning: "Items queued or in work of each `arrow` of a crawl's ring",
         limit: "the arrow's slots",
-        read: |s| {
-            let mut figures = Vec::new();
-            for crawl in &s.crawls {
-                figures.extend(crawl.arrows.iter().map(|load| Figure {
-                    labels: labels(crawl, Some(load.arrow)),
-                    value: load.held as f64,
-                    most: Some(load.slots as f64),
-                }));
-            }
-            figures
-        },
+        read: |s| of_arrows(s, |load| (load.held as f64, Some(load.slots as f64))),
     },
     Gauge {
         name: "argiope_slots_waited_seconds_total",
         meaning: "Time that senders have waited for a slot of each `arrow`, since its generation began",
         limit: "",
-        read: |s| {
-            let mut figures = Vec::new();
-            for crawl in &s.crawls {
-                figures.extend(crawl.arrows.iter().map(|load| Figure {
-                    labels: labels(crawl, Some(load.arrow)),
-                    value: load.waited.as_secs_f64(),
-                    most: None,
-                }));
-            }
-            figures
-        },
+        read: |s| of_arrows(s, |load| (load.waited.as_secs_f64(), None)),
     },
     Gauge {
         name: "argiope_rate_waiting",
@@ -323,6 +304,26 @@ fn each(
         most: most(crawl),
     };
     snapshot.crawls.iter().map(figure).collect()
+}
+
+/// A figure and its limit for each arrow of each crawl.
+fn of_arrows(
+    snapshot: &Snapshot,
+    figure: impl Fn(&ArrowLoad) -> (f64, Option<f64>),
+) -> Vec<Figure> {
+    let arrows = |crawl: &Crawl| -> Vec<Figure> {
+        let figure = |load: &ArrowLoad| {
+            let (value, most) = figure(load);
+            let labels = labels(crawl, Some(load.arrow));
+            Figure {
+                labels,
+                value,
+                most,
+            }
+        };
+        crawl.arrows.iter().map(figure).collect()
+    };
+    snapshot.crawls.iter().flat_map(arrows).collect()
 }
 
 fn labels(crawl: &Crawl, arrow: Option<&'static str>) -> Vec<(&'static str, String)> {

@@ -2,7 +2,8 @@
 //!
 //! Each URL counts once, by its first final line, although a crash may have repeated it. To tell repeats in
 //! bounded memory, the ledger is read once for each slice of the URLs' hashes; a short one is one slice. Hosts and
-//! media types beyond a limit are counted together. Lines of refreshes are counted by what they found, and apart. Invariant: memory does not grow with the crawl. Start at [`count`].
+//! media types beyond a limit are counted together. Lines of refreshes are counted by what they found, and apart.
+//! Invariant: memory does not grow with the crawl. Start at [`count`].
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};

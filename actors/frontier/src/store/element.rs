@@ -3,12 +3,13 @@
 //! Most URLs of a host have one scheme and port, which its record knows; then only the path is written, for the
 //! URL and for where it was found ([`Usual`], version 1). Where nobody knows the record when the URL is written, the
 //! element itself says scheme and port ([`encode_alone`], version 2); a script of that store finds the tries in it,
-//! which lie behind version, kind, depth and hops. What an earlier capture was comes behind all else (versions 3 and 4). Invariant: what comes out is the URL as it was found, byte for byte.
+//! which lie behind version, kind, depth and hops. What an earlier capture was comes behind all else (versions 3 and 4).
+//! Invariant: what comes out is the URL as it was found, byte for byte.
 
 use contract::codec::{self, CodecError};
 use contract::earlier::Earlier;
 use contract::lease::Queued;
-use contract::link::LinkKind;
+use contract::link::{Link, LinkKind};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -254,6 +255,21 @@ pub(crate) struct QueuedRef<'a> {
     pub(crate) tries: u8,
     pub(crate) via: Option<&'a str>,
     pub(crate) earlier: Option<&'a Earlier>,
+}
+
+impl<'a> QueuedRef<'a> {
+    /// A link that is to be tried for the first time.
+    pub(crate) fn of(link: &'a Link, via: Option<&'a str>, earlier: Option<&'a Earlier>) -> Self {
+        Self {
+            url: &link.url,
+            kind: link.kind,
+            depth: link.depth,
+            hops: link.hops,
+            tries: 0,
+            via,
+            earlier,
+        }
+    }
 }
 
 impl<'a> From<&'a Queued> for QueuedRef<'a> {

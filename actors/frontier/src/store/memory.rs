@@ -25,6 +25,7 @@ use contract::robots::RobotsRecord;
 use contract::settle::{Settle, Settled, Settles};
 
 use self::addresses::Counted;
+use self::reopen::queued;
 use super::StoredConfig;
 use super::machine::schedule::{OWN_MS, is_own};
 use super::machine::{RETRY, RETRY_TURN, index, retry_due, retry_place};
@@ -340,15 +341,7 @@ impl Model {
         self.admitted += 1;
         self.known.insert(link.fingerprint.0);
         let at = self.host(&link.host);
-        let queued = Queued {
-            url: link.url.clone(),
-            kind: link.kind,
-            depth: link.depth,
-            hops: link.hops,
-            tries: 0,
-            via: Some(via.into()),
-            earlier: None,
-        };
+        let queued = queued(link, Some(via.into()), None);
         self.push(at, link.kind.class(), 0, queued, now);
     }
 

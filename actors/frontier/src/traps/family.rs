@@ -4,8 +4,6 @@
 //! on and brings nothing can be endless. Every fresh page pays back barren ones, so that a large site with thin pages among
 //! its good ones goes on. Start at [`Family::fold`].
 
-use serde::{Deserialize, Serialize};
-
 /// Barren pages, net of what fresh ones paid back, until a family is given up.
 const SAME_MAX: u32 = 300;
 /// Likewise where a part of the path comes again and again, or a date is far from today.
@@ -29,8 +27,7 @@ const EXAMPLES: usize = 3;
 const EXAMPLE_BYTES: usize = 512;
 
 /// Why a family was given up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
     /// Its texts were seen before.
     NothingNew,
@@ -42,8 +39,6 @@ pub enum Why {
     Recombined,
     /// Each of its pages leads to more of them and to nothing else, and none is ever led to twice.
     Boundless,
-    /// Hosts of one domain whose pages were seen on other hosts.
-    Hosts,
 }
 
 impl Why {
@@ -57,13 +52,12 @@ impl Why {
             Self::Boundless => {
                 "each page leads to more of its kind, to nothing else, and never to one that was known"
             }
-            Self::Hosts => "hosts of one domain with texts that other hosts have",
         }
     }
 }
 
 /// A family that was given up, and the evidence.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GivenUpFamily {
     pub why: Why,
     /// Pages of it that were read, and those that were fresh.
@@ -114,8 +108,6 @@ pub(super) struct Family {
     texts: Vec<u64>,
     examples: Vec<String>,
     pub(super) given_up: Option<GivenUpFamily>,
-    /// An operator wants all of it.
-    pub(super) allowed: bool,
     /// When it was last heard of, in pages of the host.
     pub(super) last: u64,
 }
@@ -212,8 +204,7 @@ impl Family {
             (self.boundless, boundless, Why::Boundless),
         ];
         let over = reasons.into_iter().find(|(count, most, _)| count >= most);
-        let Some((count, _, why)) = over.filter(|_| !self.allowed && self.given_up.is_none())
-        else {
+        let Some((count, _, why)) = over.filter(|_| self.given_up.is_none()) else {
             return false;
         };
         self.given_up = Some(GivenUpFamily {

@@ -125,9 +125,13 @@ impl HostBook {
 
     /// The evidence where this URL's family was given up.
     pub(super) fn verdict(&mut self, url: &str) -> Option<(String, &GivenUpFamily)> {
+        // Every URL of every lease comes by here, and most hosts have no trap.
+        if !self.is_decided() {
+            return None;
+        }
         let template = self.names.template(url, false);
         let family = self.families.get(&template.text)?;
-        let given_up = family.given_up.as_ref().filter(|_| !family.allowed)?;
+        let given_up = family.given_up.as_ref()?;
         Some((template.text, given_up))
     }
 
@@ -138,7 +142,7 @@ impl HostBook {
         let open = self
             .families
             .iter()
-            .filter(|(_, family)| family.given_up.is_none() && !family.allowed);
+            .filter(|(_, family)| family.given_up.is_none());
         let oldest = open.min_by_key(|(_, family)| family.last);
         if let Some(oldest) = oldest.map(|(name, _)| name.clone()) {
             self.families.remove(&oldest);
@@ -159,11 +163,11 @@ impl HostBook {
         self.pages == 1 || self.pages.is_multiple_of(32)
     }
 
-    /// True where an operator or a verdict made it more than a cache.
+    /// True where a verdict made it more than a cache.
     pub(super) fn is_decided(&self) -> bool {
         self.families
             .values()
-            .any(|family| family.given_up.is_some() || family.allowed)
+            .any(|family| family.given_up.is_some())
     }
 }
 

@@ -4,8 +4,8 @@
 //! those before, and where it leads. A family whose budget is used up ([`family`]) is given up with its evidence; its URLs
 //! are then leased as before and settled without a request (`trap`), so that each has its line in the ledger. It knows no
 //! store, no socket and no time but what it is told, and forgets the hosts that were longest without a page when its
-//! memory is full: what is forgotten begins anew. Invariants: a page that leads to
-//! nothing new never counts against its family; a seed is never given up. Start at [`Traps::fold`].
+//! memory is full: what is forgotten begins anew. Invariants: a page that leads to nothing new never counts against its
+//! family; a seed is never given up. Start at [`Traps::fold`].
 
 mod family;
 mod host;

@@ -90,15 +90,7 @@ impl Work {
             change.fresh.insert(fingerprint);
             self.counters.known += 1;
         }
-        let queued = QueuedRef {
-            url: &link.url,
-            kind: link.kind,
-            depth: link.depth,
-            hops: link.hops,
-            tries: 0,
-            via: again.via.as_deref(),
-            earlier: again.earlier.as_deref(),
-        };
+        let queued = QueuedRef::of(link, again.via.as_deref(), again.earlier.as_deref());
         self.push(id, again.class(), 0, queued, change)
     }
 }

@@ -21,6 +21,14 @@ const HEAD: usize = 2;
 /// What stands before each of several.
 const LENGTH: usize = 2;
 
+/// Adds an element with its length before it. The length of one that is longer than it can tell is never read: it stands
+/// alone.
+fn push(bytes: &mut Vec<u8>, element: &[u8]) {
+    let length = u16::try_from(element.len()).unwrap_or(u16::MAX);
+    bytes.extend_from_slice(&length.to_le_bytes());
+    bytes.extend_from_slice(element);
+}
+
 /// A row that is being made.
 pub(super) struct RowMade {
     first: u64,
@@ -47,14 +55,11 @@ impl RowMade {
         let is_next = self.first.checked_add(u64::from(self.count)) == Some(place);
         let has_room = self.count < URLS_MAX
             && (self.count == 0 || self.bytes.len() + LENGTH + element.len() <= BYTES_MAX);
-        // The length of one that is longer is never read: it stands alone.
-        let length = u16::try_from(element.len()).unwrap_or(u16::MAX);
         if !is_next || !has_room {
             return false;
         }
         self.count += 1;
-        self.bytes.extend_from_slice(&length.to_le_bytes());
-        self.bytes.extend_from_slice(element);
+        push(&mut self.bytes, element);
         true
     }
 
@@ -128,18 +133,15 @@ impl Row {
     /// # Errors
     /// As [`Row::elements`].
     pub(super) fn with(&self, place: u64, other: &[u8]) -> Result<Vec<u8>, StoreError> {
-        let mut bytes = Vec::with_capacity(self.bytes.len() + other.len());
-        let span = self.span();
-        if span.len == 1 {
+        if self.span().len == 1 {
             return Ok(other.to_vec());
         }
+        let mut bytes = Vec::with_capacity(self.bytes.len() + other.len());
         bytes.extend_from_slice(&self.bytes[..HEAD]);
         for element in self.elements() {
             let (at, element) = element?;
             let element = if at == place { other } else { element };
-            let length = u16::try_from(element.len()).unwrap_or(u16::MAX);
-            bytes.extend_from_slice(&length.to_le_bytes());
-            bytes.extend_from_slice(element);
+            push(&mut bytes, element);
         }
         Ok(bytes)
     }

@@ -73,15 +73,7 @@ impl Work {
         let id = self.host_id(&link.host, &link.url, change)?;
         change.fresh.insert(fingerprint);
         self.counters.known += 1;
-        let queued = QueuedRef {
-            url: &link.url,
-            kind: link.kind,
-            depth: link.depth,
-            hops: link.hops,
-            tries: 0,
-            via: Some(via),
-            earlier: None,
-        };
+        let queued = QueuedRef::of(link, Some(via), None);
         self.push(id, link.kind.class(), 0, queued, change)
     }
 

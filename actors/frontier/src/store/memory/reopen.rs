@@ -1,9 +1,23 @@
 //! Reopening in the model: the queue is searched for each URL by its spelling.
 
-use contract::earlier::{Again, Reopened};
+use contract::earlier::{Again, Earlier, Reopened};
 use contract::lease::Queued;
+use contract::link::Link;
 
 use super::Model;
+
+/// A link that is to be tried for the first time.
+pub(super) fn queued(link: &Link, via: Option<Box<str>>, earlier: Option<Box<Earlier>>) -> Queued {
+    Queued {
+        url: link.url.clone(),
+        kind: link.kind,
+        depth: link.depth,
+        hops: link.hops,
+        tries: 0,
+        via,
+        earlier,
+    }
+}
 
 impl Model {
     pub(super) fn reopen(&mut self, all: &[Again]) -> Reopened {
@@ -25,15 +39,7 @@ impl Model {
                 self.kept = self.kept.saturating_sub(u64::from(again.was_kept));
             }
             self.hosts[at].strikes.unreached = 0;
-            let queued = Queued {
-                url: link.url.clone(),
-                kind: link.kind,
-                depth: link.depth,
-                hops: link.hops,
-                tries: 0,
-                via: again.via.clone(),
-                earlier: again.earlier.clone(),
-            };
+            let queued = queued(link, again.via.clone(), again.earlier.clone());
             self.push(at, again.class(), 0, queued, now);
         }
         reopened

@@ -268,15 +268,7 @@ impl Applying {
             }
             together.insert(fingerprint);
             sent.push(fingerprint);
-            let queued = QueuedRef {
-                url: &link.url,
-                kind: link.kind,
-                depth: link.depth,
-                hops: link.hops,
-                tries: 0,
-                via: Some(via),
-                earlier: None,
-            };
+            let queued = QueuedRef::of(link, Some(via), None);
             let (bucket, member) = shape.place(link.fingerprint);
             let arg = LinkArg {
                 class: link.kind.class(),

@@ -139,15 +139,7 @@ pub(super) async fn reopen(core: &Core, all: &[Again]) -> Result<Reopened, Store
 
 fn arg_of(core: &Core, again: &Again) -> Result<LinkArg, StoreError> {
     let link = &again.link;
-    let queued = QueuedRef {
-        url: &link.url,
-        kind: link.kind,
-        depth: link.depth,
-        hops: link.hops,
-        tries: 0,
-        via: again.via.as_deref(),
-        earlier: again.earlier.as_deref(),
-    };
+    let queued = QueuedRef::of(link, again.via.as_deref(), again.earlier.as_deref());
     let (bucket, member) = core.shape.place(link.fingerprint);
     Ok(LinkArg {
         class: again.class(),

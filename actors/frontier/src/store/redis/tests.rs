@@ -168,15 +168,19 @@ fn first_page_of(hosts: &[&str]) -> Act {
     }
 }
 
+/// Claims one URL of each of so many hosts.
+fn claim(hosts: usize) -> Act {
+    Act::Claim {
+        taker: 0,
+        hosts,
+        urls: 1,
+    }
+}
+
 /// A node dies, and another that goes on with its leases does not know at which addresses they count.
 #[test]
 fn what_a_dead_node_counted_at_an_address_counts_until_its_leases_would_have_ended() {
     let mut stage = Stage::<OnServer>::new(&rules());
-    let claim = |hosts| Act::Claim {
-        taker: 0,
-        hosts,
-        urls: 1,
-    };
     let enter = |lease| Act::Enter { lease, address: 1 };
     let acts = [
         first_page_of(&["a.test", "b.one.test", "c.one.test"]),
@@ -209,11 +213,6 @@ fn what_a_dead_node_counted_at_an_address_counts_until_its_leases_would_have_end
 fn a_host_that_rests_while_its_domain_is_full_keeps_no_older_turn() {
     let mut stage = Stage::<OnServer>::new(&rules());
     let hosts = ["b.one.test", "c.one.test", "d.one.test"];
-    let claim = |hosts| Act::Claim {
-        taker: 0,
-        hosts,
-        urls: 1,
-    };
     let back = |lease, ago| Act::Release {
         lease,
         handed: 0,
